@@ -1,0 +1,26 @@
+using KFac.Kernels;
+
+namespace KFac.Engine;
+
+/// <summary>What a layer hands over in one pass: its inputs, or the gradients of its outputs, as rows.</summary>
+/// <param name="Rows">[Seeds·M·R, P] with seeds outermost, or [Seeds·R_M, P] for ragged examples. Borrowed: valid only
+/// during the call.</param>
+/// <param name="Examples">M.</param>
+/// <param name="Sharing">R, 1 without weight sharing; 0 for ragged examples.</param>
+/// <param name="Segments">Where each example's rows begin, for ragged examples; null otherwise.</param>
+/// <param name="Seeds">Back-propagated seeds stacked in the rows; 1 for inputs.</param>
+/// <param name="Scale">What the rows must be multiplied by to become gradients of the loss summed over its terms
+/// (M for the rows of a mean-reduced loss); 1 for inputs.</param>
+public readonly record struct LayerRows(
+    MatrixView<float> Rows, int Examples, int Sharing, SegmentOffsets? Segments, int Seeds, float Scale);
+
+/// <summary>Takes what layers hand over. Layers are named by their index in <see cref="ICurvatureModel.Layers"/>.</summary>
+/// <remarks>A layer that is used several times in one forward pass hands over several times; contributions add.</remarks>
+public interface ICaptureSink
+{
+    /// <summary>The inputs <b>a</b> of a layer, without the constant 1 of a bias.</summary>
+    void Inputs(int layer, in LayerRows rows);
+
+    /// <summary>The output gradients <b>g</b> of a layer.</summary>
+    void OutputGradients(int layer, in LayerRows rows);
+}

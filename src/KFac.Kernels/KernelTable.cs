@@ -1,0 +1,31 @@
+namespace KFac.Kernels;
+
+/// <summary>The kernels of one device; null where it has none.</summary>
+internal sealed record KernelTable
+{
+    public IGemmKernel? Gemm { get; init; }
+
+    public IGramKernel? Gram { get; init; }
+
+    public ISegmentReduceKernel? SegmentReduce { get; init; }
+
+    public ICholeskyKernel? Cholesky { get; init; }
+
+    public IDampedInverseKernel? DampedInverse { get; init; }
+
+    public ISymmetricEigenKernel? SymmetricEigen { get; init; }
+
+    public IElementwiseKernel? Elementwise { get; init; }
+
+    public IActivationKernel? Activation { get; init; }
+
+    public ISoftmaxCrossEntropyKernel? SoftmaxCrossEntropy { get; init; }
+
+    public IBernoulliCrossEntropyKernel? BernoulliCrossEntropy { get; init; }
+
+    public IReductionKernel? Reduction { get; init; }
+
+    public IPhiloxKernel? Philox { get; init; }
+
+    public IParameterUpdateKernel? ParameterUpdate { get; init; }
+}

@@ -1,0 +1,81 @@
+namespace KFac.Kernels;
+
+/// <summary>Settings of one momentum step.</summary>
+/// <param name="LearningRate">η.</param>
+/// <param name="Momentum">μ.</param>
+/// <param name="WeightDecay">Added to the gradient as weightDecay·θ.</param>
+/// <param name="Nesterov">Whether the step looks ahead.</param>
+public readonly record struct MomentumStep(float LearningRate, float Momentum, float WeightDecay, bool Nesterov);
+
+/// <summary>Settings of one Adam step.</summary>
+/// <param name="LearningRate">η.</param>
+/// <param name="Beta1">Decay of the first moment.</param>
+/// <param name="Beta2">Decay of the second moment.</param>
+/// <param name="Epsilon">Added to the root of the second moment.</param>
+/// <param name="WeightDecay">Decoupled: θ ← (1 − η·weightDecay)·θ first.</param>
+/// <param name="FirstCorrection">Factor on the first moment in the step.</param>
+/// <param name="GradientCorrection">Factor on the gradient itself in the step: 0 for AdamW, positive for NAdamW.</param>
+/// <param name="SecondCorrection">Factor on the second moment under the root.</param>
+public readonly record struct AdamStep(
+    float LearningRate,
+    float Beta1,
+    float Beta2,
+    float Epsilon,
+    float WeightDecay,
+    float FirstCorrection,
+    float GradientCorrection,
+    float SecondCorrection);
+
+/// <summary>Fused optimizer updates on flat parameter vectors, one pass over memory.</summary>
+public static class ParameterUpdate
+{
+    /// <summary><c>g' = g + wd·θ; v ← μ·v + g'; θ ← θ − η·v</c>, or with Nesterov <c>θ ← θ − η·(g' + μ·v)</c>.</summary>
+    public static void Momentum(
+        DeviceStream stream,
+        in MomentumStep step,
+        VectorView<float> gradients,
+        VectorView<float> velocity,
+        VectorView<float> parameters)
+    {
+        IParameterUpdateKernel kernel = Check.Kernel(stream, static table => table.ParameterUpdate, nameof(ParameterUpdate));
+        Check.View(stream, gradients, nameof(gradients));
+        Check.View(stream, velocity, nameof(velocity));
+        Check.View(stream, parameters, nameof(parameters));
+        Check.Length(gradients, parameters.Length, nameof(gradients));
+        Check.Length(velocity, parameters.Length, nameof(velocity));
+        kernel.Momentum(step, gradients, velocity, parameters);
+    }
+
+    /// <summary><c>m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; θ ← (1−η·wd)θ − η·(c₁·m + c_g·g)/(√(c₂·v) + ε)</c>.</summary>
+    public static void Adam(
+        DeviceStream stream,
+        in AdamStep step,
+        VectorView<float> gradients,
+        VectorView<float> firstMoment,
+        VectorView<float> secondMoment,
+        VectorView<float> parameters)
+    {
+        IParameterUpdateKernel kernel = Check.Kernel(stream, static table => table.ParameterUpdate, nameof(ParameterUpdate));
+        Check.View(stream, gradients, nameof(gradients));
+        Check.View(stream, firstMoment, nameof(firstMoment));
+        Check.View(stream, secondMoment, nameof(secondMoment));
+        Check.View(stream, parameters, nameof(parameters));
+        Check.Length(gradients, parameters.Length, nameof(gradients));
+        Check.Length(firstMoment, parameters.Length, nameof(firstMoment));
+        Check.Length(secondMoment, parameters.Length, nameof(secondMoment));
+        kernel.Adam(step, gradients, firstMoment, secondMoment, parameters);
+    }
+}
+
+/// <summary>A device's implementation of <see cref="ParameterUpdate"/>.</summary>
+internal interface IParameterUpdateKernel
+{
+    void Momentum(in MomentumStep step, VectorView<float> gradients, VectorView<float> velocity, VectorView<float> parameters);
+
+    void Adam(
+        in AdamStep step,
+        VectorView<float> gradients,
+        VectorView<float> firstMoment,
+        VectorView<float> secondMoment,
+        VectorView<float> parameters);
+}

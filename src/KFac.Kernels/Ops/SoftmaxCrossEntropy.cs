@@ -1,0 +1,101 @@
+namespace KFac.Kernels;
+
+/// <summary>Softmax cross-entropy by rows: losses, gradients, samples from the model, and the root of its Hessian.</summary>
+/// <remarks>A label of −1 masks its row: loss, gradient and root are zero there. Labels outside −1 to C−1 are refused
+/// where data enters (the loss layer), not here.</remarks>
+public static class SoftmaxCrossEntropy
+{
+    /// <summary><c>p = softmax(z)</c>, <c>loss = log Σ eᶻ − z[label]</c>, shifted by the row's maximum.</summary>
+    /// <param name="logits">[N, C].</param>
+    /// <param name="labels">[N].</param>
+    /// <param name="probabilities">[N, C].</param>
+    /// <param name="losses">[N].</param>
+    public static void Forward(
+        DeviceStream stream,
+        MatrixView<float> logits,
+        VectorView<int> labels,
+        MatrixView<float> probabilities,
+        VectorView<float> losses)
+    {
+        ISoftmaxCrossEntropyKernel kernel = Kernel(stream, logits, nameof(logits));
+        Check.View(stream, labels, nameof(labels));
+        Check.View(stream, probabilities, nameof(probabilities));
+        Check.View(stream, losses, nameof(losses));
+        Check.Length(labels, logits.Rows, nameof(labels));
+        Check.Shape(probabilities, logits.Rows, logits.Columns, nameof(probabilities));
+        Check.Length(losses, logits.Rows, nameof(losses));
+        Check.InPlaceOrApart(probabilities, logits, nameof(probabilities), nameof(logits));
+        kernel.Forward(logits, labels, probabilities, losses);
+    }
+
+    /// <summary><c>gradient = scale·(p − e_label)</c>, of every row's own loss.</summary>
+    public static void Gradient(
+        DeviceStream stream, MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient)
+    {
+        ISoftmaxCrossEntropyKernel kernel = Kernel(stream, probabilities, nameof(probabilities));
+        Check.View(stream, labels, nameof(labels));
+        Check.View(stream, gradient, nameof(gradient));
+        Check.Length(labels, probabilities.Rows, nameof(labels));
+        Check.Shape(gradient, probabilities.Rows, probabilities.Columns, nameof(gradient));
+        Check.InPlaceOrApart(gradient, probabilities, nameof(gradient), nameof(probabilities));
+        Check.Finite(scale);
+        kernel.Gradient(probabilities, labels, scale, gradient);
+    }
+
+    /// <summary>Draws a label per row from p: the first c with <c>u &lt; p₀ + … + p_c</c>, u from Philox block <c>offset + row</c>.
+    /// A row masked in <paramref name="labels"/> stays −1.</summary>
+    public static void Sample(
+        DeviceStream stream,
+        MatrixView<float> probabilities,
+        VectorView<int> labels,
+        PhiloxKey key,
+        ulong offset,
+        VectorView<int> sampled)
+    {
+        ISoftmaxCrossEntropyKernel kernel = Kernel(stream, probabilities, nameof(probabilities));
+        Check.View(stream, labels, nameof(labels));
+        Check.View(stream, sampled, nameof(sampled));
+        Check.Length(labels, probabilities.Rows, nameof(labels));
+        Check.Length(sampled, probabilities.Rows, nameof(sampled));
+        kernel.Sample(probabilities, labels, key, offset, sampled);
+    }
+
+    /// <summary>Columns of <c>S = diag(√p) − p·√pᵀ</c>, for which <c>S·Sᵀ</c> is the loss's Hessian: column c is <c>√p_c·(e_c − p)</c>.</summary>
+    /// <param name="labels">[N]; only its masks (−1) matter.</param>
+    /// <param name="firstColumn">The first of the columns wanted.</param>
+    /// <param name="columns">[S·N, C]: S consecutive columns of S, each a block of N rows.</param>
+    public static void HessianRoot(
+        DeviceStream stream, MatrixView<float> probabilities, VectorView<int> labels, int firstColumn, MatrixView<float> columns)
+    {
+        ISoftmaxCrossEntropyKernel kernel = Kernel(stream, probabilities, nameof(probabilities));
+        Check.View(stream, labels, nameof(labels));
+        Check.View(stream, columns, nameof(columns));
+        Check.Length(labels, probabilities.Rows, nameof(labels));
+        Check.Shape(columns, columns.Rows, probabilities.Columns, nameof(columns));
+        int count = Check.Seeds(columns.Rows, probabilities.Rows, nameof(columns));
+        ArgumentOutOfRangeException.ThrowIfNegative(firstColumn);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstColumn + count, probabilities.Columns, nameof(firstColumn));
+        Check.NoOverlap(columns, probabilities, nameof(columns), nameof(probabilities));
+        kernel.HessianRoot(probabilities, labels, firstColumn, columns);
+    }
+
+    private static ISoftmaxCrossEntropyKernel Kernel(DeviceStream stream, MatrixView<float> first, string name)
+    {
+        ISoftmaxCrossEntropyKernel kernel =
+            Check.Kernel(stream, static table => table.SoftmaxCrossEntropy, nameof(SoftmaxCrossEntropy));
+        Check.View(stream, first, name);
+        return kernel;
+    }
+}
+
+/// <summary>A device's implementation of <see cref="SoftmaxCrossEntropy"/>.</summary>
+internal interface ISoftmaxCrossEntropyKernel
+{
+    void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses);
+
+    void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient);
+
+    void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled);
+
+    void HessianRoot(MatrixView<float> probabilities, VectorView<int> labels, int firstColumn, MatrixView<float> columns);
+}
