@@ -1,0 +1,8 @@
+using System.Text.Json.Serialization;
+
+namespace KFac.Cli;
+
+/// <summary>Serialisers of the commands' JSON results; keys are camelCase and part of the public interface.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(DevicesResult))]
+internal sealed partial class CliJson : JsonSerializerContext;

@@ -1,0 +1,51 @@
+using System.CommandLine;
+
+namespace KFac.Cli;
+
+/// <summary>The options that every command takes.</summary>
+internal sealed class CommonOptions
+{
+    private readonly Option<string> _device = OptionFactory.Choice("--device", "Where to compute.", "auto", "cpu", "cuda", "auto");
+
+    private readonly Option<int?> _threads = OptionFactory.OptionalNumber<int>(
+        "--threads", "N", "Threads of the CPU device; all cores when absent.", static value => value is >= 1 and <= 1024, "a whole number from 1 to 1024");
+
+    private readonly Option<ulong> _seed = OptionFactory.Number<ulong>(
+        "--seed", "S", "Seed of all random numbers.", 0, static _ => true, "a whole number from 0 to 2⁶⁴ − 1");
+
+    private readonly Option<bool> _json = new("--json")
+    {
+        Description = "Print one JSON object on standard output, everything else on standard error.",
+    };
+
+    private readonly Option<bool> _verbose = new("--verbose")
+    {
+        Description = "Print the stack trace when the command fails.",
+    };
+
+    /// <summary>Makes the options valid on every command below <paramref name="root"/>.</summary>
+    public void AddTo(RootCommand root)
+    {
+        foreach (Option option in (Option[])[_device, _threads, _seed, _json, _verbose])
+        {
+            option.Recursive = true;
+            root.Add(option);
+        }
+    }
+
+    /// <summary>What was given on the command line.</summary>
+    public CommonValues Read(ParseResult parse) => new(
+        parse.GetRequiredValue(_device),
+        parse.GetValue(_threads),
+        parse.GetValue(_seed),
+        parse.GetValue(_json),
+        parse.GetValue(_verbose));
+}
+
+/// <summary>Values of the <see cref="CommonOptions"/>.</summary>
+/// <param name="Device"><c>cpu</c>, <c>cuda</c> or <c>auto</c>.</param>
+/// <param name="Threads">Threads of the CPU device; null for every core.</param>
+/// <param name="Seed">Seed of all random numbers.</param>
+/// <param name="Json">Whether the result is printed as JSON.</param>
+/// <param name="Verbose">Whether a failure prints its stack trace.</param>
+internal sealed record CommonValues(string Device, int? Threads, ulong Seed, bool Json, bool Verbose);

@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace KFac.Cli;
+
+/// <summary>Makes the kinds of option that several commands have. A value out of range is wrong usage.</summary>
+internal static class OptionFactory
+{
+    /// <summary>A file or directory; required.</summary>
+    public static Option<string> Path(string name, string description, string helpName = "FILE") => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
+        Required = true,
+    };
+
+    /// <summary>One of a few words.</summary>
+    public static Option<string> Choice(string name, string description, string defaultValue, params string[] values)
+    {
+        string wanted = $"{string.Join(", ", values[..^1])} or {values[^1]}";
+        return new Option<string>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', values),
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = result => values.Contains(Token(result)) ? Token(result) : Refuse<string>(result, wanted),
+        };
+    }
+
+    /// <summary>A number that may be left out; null then.</summary>
+    /// <param name="isValid">The range check.</param>
+    /// <param name="wanted">What is valid, for the message.</param>
+    public static Option<T?> OptionalNumber<T>(string name, string helpName, string description, Func<T, bool> isValid, string wanted)
+        where T : struct, IParsable<T> => new(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            CustomParser = result => ParseNumber(result, isValid, wanted),
+        };
+
+    /// <summary>A number with a default.</summary>
+    /// <inheritdoc cref="OptionalNumber"/>
+    public static Option<T> Number<T>(
+        string name, string helpName, string description, T defaultValue, Func<T, bool> isValid, string wanted)
+        where T : struct, IParsable<T> => new(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = result => ParseNumber(result, isValid, wanted) ?? default,
+        };
+
+    /// <summary>λ, required: a finite number, at least 0.</summary>
+    public static Option<double> Damping() => new("--damping")
+    {
+        Description = "Damping λ, at least 0.",
+        HelpName = "λ",
+        Required = true,
+        CustomParser = result =>
+            ParseNumber<double>(result, static value => value >= 0 && value <= float.MaxValue, "a finite number, at least 0") ?? default,
+    };
+
+    private static T? ParseNumber<T>(ArgumentResult result, Func<T, bool> isValid, string wanted)
+        where T : struct, IParsable<T> =>
+        T.TryParse(Token(result), CultureInfo.InvariantCulture, out T value) && isValid(value) ? value : Refuse<T?>(result, wanted);
+
+    private static T? Refuse<T>(ArgumentResult result, string wanted)
+    {
+        string name = result.Parent is OptionResult option ? option.Option.Name : result.Argument.Name;
+        result.AddError($"{name} is '{Token(result)}'; wanted {wanted}.");
+        return default;
+    }
+
+    private static string Token(ArgumentResult result) => result.Tokens[^1].Value;
+}
