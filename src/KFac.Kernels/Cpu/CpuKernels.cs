@@ -3,5 +3,14 @@ namespace KFac.Kernels.Cpu;
 /// <summary>What the CPU device offers: one line a kernel.</summary>
 internal static class CpuKernels
 {
-    public static KernelTable Create(CpuDevice device) => new();
+    public static KernelTable Create(CpuDevice device) => new()
+    {
+        Elementwise = new CpuElementwise(),
+        Activation = new CpuActivation(),
+        SoftmaxCrossEntropy = new CpuSoftmaxCrossEntropy(),
+        BernoulliCrossEntropy = new CpuBernoulliCrossEntropy(),
+        Reduction = new CpuReduction(),
+        Philox = new CpuPhilox(),
+        ParameterUpdate = new CpuParameterUpdate(),
+    };
 }
