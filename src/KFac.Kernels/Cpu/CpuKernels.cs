@@ -12,5 +12,8 @@ internal static class CpuKernels
         Reduction = new CpuReduction(),
         Philox = new CpuPhilox(),
         ParameterUpdate = new CpuParameterUpdate(),
+        Cholesky = new CpuCholesky(device),
+        DampedInverse = new CpuDampedInverse(device),
+        SymmetricEigen = new CpuSymmetricEigen(device),
     };
 }

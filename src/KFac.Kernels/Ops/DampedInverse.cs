@@ -22,7 +22,8 @@ public static class DampedInverse
 {
     /// <summary>Inverts every item.</summary>
     /// <param name="status">One element per item: 0 on success, else 1 + the index of the first pivot that is not a
-    /// positive finite number; that item's inverse is then undefined, the others are not affected.</param>
+    /// positive finite number, or of the first diagonal element of the inverse that float32 cannot hold; that item's
+    /// inverse is then undefined, the others are not affected.</param>
     public static void Run(
         DeviceStream stream, ReadOnlySpan<DampedInverseItem> items, VectorView<int> status, InversePrecision precision = InversePrecision.Single)
     {

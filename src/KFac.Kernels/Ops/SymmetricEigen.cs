@@ -8,7 +8,7 @@ public readonly record struct SymmetricEigenItem(MatrixView<float> Matrix, Vecto
 
 /// <summary>Eigendecompositions <c>A = Q·diag(w)·Qᵀ</c> of symmetric matrices; all matrices of a call are scheduled together.</summary>
 /// <remarks>Orthogonality <c>‖QᵀQ − I‖</c> and residual <c>‖A·Q − Q·diag(w)‖/‖A‖</c> are at most <c>50·n·ε</c>. Each
-/// eigenvector's element of largest magnitude is positive, so the result is the same on every run.</remarks>
+/// eigenvector's element of largest magnitude (the first of equal ones) is positive, so the result is the same on every run.</remarks>
 public static class SymmetricEigen
 {
     /// <summary>Diagonalises every item.</summary>
