@@ -1,0 +1,270 @@
+using KFac.Engine;
+using KFac.Kernels;
+
+namespace KFac.Nn;
+
+/// <summary>Records one forward pass, and replays it backwards as often as wanted.</summary>
+/// <remarks>
+/// Values live in an arena that lasts until <see cref="Reset"/>, gradients in another that lasts one backward pass.
+/// Operations are pooled by type. A step like the one before therefore allocates nothing, on the managed heap or the
+/// device. The order of recording is a topological order, so a backward pass is one loop over the tape in reverse.
+/// Not thread-safe.
+/// </remarks>
+public sealed class Tape : IDisposable
+{
+    private readonly Dictionary<Type, OperationPool> _pools = [];
+    private readonly BackwardPass _pass;
+    private Entry[] _entries = new Entry[16];
+    private int _count;
+
+    /// <summary>Makes an empty tape whose operations run on <paramref name="stream"/>.</summary>
+    public Tape(DeviceStream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        Stream = stream;
+        Memory = new Arena(stream.Device);
+        PassMemory = new Arena(stream.Device);
+        _pass = new BackwardPass(this);
+    }
+
+    /// <summary>Where operations run.</summary>
+    public DeviceStream Stream { get; }
+
+    /// <summary>Memory of the values, taken back by <see cref="Reset"/>.</summary>
+    public Arena Memory { get; }
+
+    /// <summary>Number of values recorded.</summary>
+    public int Count => _count;
+
+    /// <summary>Memory of gradients, taken back at the end of each backward pass.</summary>
+    internal Arena PassMemory { get; }
+
+    internal int Generation { get; private set; }
+
+    /// <summary>Elements that the gradients of one seed may take at most.</summary>
+    internal long GradientElements { get; private set; }
+
+    /// <summary>Forgets everything recorded and takes its memory back. Variables made so far must not be used any more.</summary>
+    public void Reset()
+    {
+        foreach (OperationPool pool in _pools.Values)
+        {
+            pool.ReturnAll();
+        }
+
+        Array.Clear(_entries, 0, _count);
+        _count = 0;
+        GradientElements = 0;
+        Generation++;
+        Memory.Reset();
+        PassMemory.Reset();
+    }
+
+    /// <summary>Records a value from outside, borrowed until the tape is reset. It gets no gradient.</summary>
+    /// <param name="value">[rows, columns].</param>
+    /// <param name="shape">[M, sharing dimensions…, columns], or [R_M, columns] with <paramref name="segments"/>.</param>
+    /// <param name="segments">Where each example's rows begin, when that differs between examples.</param>
+    /// <exception cref="ArgumentException">Matrix, shape and segments disagree.</exception>
+    public Variable Input(MatrixView<float> value, TensorShape shape, SegmentOffsets? segments = null)
+    {
+        CheckInput(value, shape, segments);
+        return Add(null, value, shape, segments, needsGradient: false);
+    }
+
+    /// <summary>An operation object of type <typeparamref name="T"/>, from the pool where there is one.</summary>
+    public T Rent<T>()
+        where T : TapeOperation, new()
+    {
+        if (!_pools.TryGetValue(typeof(T), out OperationPool? pool))
+        {
+            pool = new OperationPool();
+            _pools.Add(typeof(T), pool);
+        }
+
+        return (T)(pool.TryRent() ?? pool.Add(new T()));
+    }
+
+    /// <summary>Records what an operation made.</summary>
+    /// <param name="value">[shape.Rows, shape.Columns], usually from <see cref="Memory"/>.</param>
+    /// <param name="segments">As of the inputs, when the rows still belong to ragged examples.</param>
+    /// <param name="needsGradient">Whether an input needs a gradient, or the operation has parameters.</param>
+    public Variable Record(
+        TapeOperation operation, MatrixView<float> value, TensorShape shape, SegmentOffsets? segments, bool needsGradient)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        CheckInput(value, shape, segments);
+        operation.Output = Add(operation, value, shape, segments, needsGradient);
+        return operation.Output;
+    }
+
+    /// <summary>Undefined memory for the seeds of the next backward pass: [seeds·rows, columns] of <paramref name="output"/>.</summary>
+    public MatrixView<float> NewSeeds(Variable output, int seeds)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(seeds);
+        MatrixView<float> value = EntryOf(output).Value;
+        return PassMemory.Matrix<float>(checked(seeds * value.Rows), value.Columns);
+    }
+
+    /// <summary>Back-propagates seeds from <paramref name="output"/>, and takes all gradient memory back.</summary>
+    /// <param name="seeds">[S·rows, columns], seeds outermost; overwritten. S must be 1 with weight gradients.</param>
+    /// <exception cref="ArgumentException">The seeds do not fit the output.</exception>
+    public void Backward(Variable output, MatrixView<float> seeds, in BackwardOptions options)
+    {
+        ref Entry last = ref EntryOf(output);
+        int count = CheckSeeds(last.Value, seeds, options);
+        try
+        {
+            if (last.NeedsGradient)
+            {
+                _pass.Begin(count, options);
+                _pass.Contribute(output, seeds);
+                RunBackward(output.Id);
+            }
+        }
+        finally
+        {
+            _pass.End();
+            ReleaseGradients();
+        }
+    }
+
+    /// <summary>Hands over the inputs of every layer with Kronecker factors, in the order of the forward pass.</summary>
+    public void CaptureInputs(ICaptureSink sink)
+    {
+        ArgumentNullException.ThrowIfNull(sink);
+        for (int id = 0; id < _count; id++)
+        {
+            _entries[id].Operation?.CaptureInputs(sink);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Memory.Dispose();
+        PassMemory.Dispose();
+    }
+
+    /// <summary>The number of the pass that ran last: parameters stamped with it hold gradients of it.</summary>
+    internal long LastPass => _pass.Number;
+
+    internal ref Entry EntryOf(Variable variable)
+    {
+        if (!ReferenceEquals(variable.Tape, this))
+        {
+            throw new ArgumentException("The variable belongs to another tape.", nameof(variable));
+        }
+
+        return ref _entries[variable.Id];
+    }
+
+    private static void CheckInput(MatrixView<float> value, TensorShape shape, SegmentOffsets? segments)
+    {
+        if (shape.Rank < 2)
+        {
+            throw new ArgumentException($"The shape {shape} has no examples; wanted [M, sharing dimensions…, width].", nameof(shape));
+        }
+
+        if (value.Rows != shape.Rows || value.Columns != shape.Columns)
+        {
+            throw new ArgumentException($"A {value} matrix was given for shape {shape}; wanted {shape.Rows}×{shape.Columns}.", nameof(value));
+        }
+
+        if (segments is not null && (shape.Rank != 2 || segments.Rows != shape.Rows))
+        {
+            throw new ArgumentException(
+                $"Segments cover {segments.Rows} rows of a shape {shape}; wanted [{segments.Rows}, width].", nameof(segments));
+        }
+    }
+
+    private static int CheckSeeds(MatrixView<float> value, MatrixView<float> seeds, in BackwardOptions options)
+    {
+        int count = value.Rows == 0 ? 0 : seeds.Rows / value.Rows;
+        if (count == 0 || seeds.Columns != value.Columns || seeds.Rows != count * value.Rows)
+        {
+            throw new ArgumentException($"Seeds are {seeds} for an output of {value}; wanted a multiple of its rows.", nameof(seeds));
+        }
+
+        if (options.WeightGradients && count != 1)
+        {
+            throw new ArgumentException($"{count} seeds were given to a pass with weight gradients; wanted 1.", nameof(seeds));
+        }
+
+        return count;
+    }
+
+    private Variable Add(
+        TapeOperation? operation, MatrixView<float> value, TensorShape shape, SegmentOffsets? segments, bool needsGradient)
+    {
+        if (_count == _entries.Length)
+        {
+            Array.Resize(ref _entries, 2 * _count);
+        }
+
+        _entries[_count] = new Entry
+        {
+            Operation = operation,
+            Value = value,
+            Shape = shape,
+            Segments = segments,
+            NeedsGradient = needsGradient,
+        };
+        GradientElements += needsGradient ? (long)value.Rows * value.Columns : 0;
+        return new Variable(this, _count++, Generation);
+    }
+
+    private void RunBackward(int last)
+    {
+        for (int id = last; id >= 0; id--)
+        {
+            ref Entry entry = ref _entries[id];
+            if (entry.HasGradient)
+            {
+                MatrixView<float> gradient = entry.Gradient;
+                entry.HasGradient = false;
+                entry.Operation?.Backward(_pass, gradient);
+            }
+        }
+    }
+
+    private void ReleaseGradients()
+    {
+        for (int id = 0; id < _count; id++)
+        {
+            _entries[id].HasGradient = false;
+            _entries[id].Gradient = default;
+        }
+
+        PassMemory.Reset();
+    }
+
+    /// <summary>One recorded value.</summary>
+    internal struct Entry
+    {
+        public TapeOperation? Operation;
+        public MatrixView<float> Value;
+        public TensorShape Shape;
+        public SegmentOffsets? Segments;
+        public bool NeedsGradient;
+        public MatrixView<float> Gradient;
+        public bool HasGradient;
+    }
+
+    /// <summary>Operations of one type: those up to <c>_used</c> are on the tape.</summary>
+    private sealed class OperationPool
+    {
+        private readonly List<TapeOperation> _operations = [];
+        private int _used;
+
+        public TapeOperation? TryRent() => _used < _operations.Count ? _operations[_used++] : null;
+
+        public TapeOperation Add(TapeOperation operation)
+        {
+            _operations.Add(operation);
+            _used++;
+            return operation;
+        }
+
+        public void ReturnAll() => _used = 0;
+    }
+}

@@ -1,0 +1,50 @@
+using KFac.Engine;
+using KFac.Kernels;
+
+namespace KFac.Nn;
+
+/// <summary>One use of a linear layer: <c>∂X = ∂Y·W</c>, <c>∂W = ∂Yᵀ·X</c>, <c>∂b = ∂Yᵀ·1</c>.</summary>
+internal sealed class LinearOperation : TapeOperation
+{
+    private LinearParameter? _parameter;
+
+    public Variable Input { get; set; }
+
+    public LinearParameter Parameter
+    {
+        get => _parameter!;
+        set => _parameter = value;
+    }
+
+    protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
+    {
+        pass.Deliver(Parameter.Index, Output, outputGradient);
+        if (pass.Options.WeightGradients)
+        {
+            AddWeightGradients(pass, outputGradient);
+        }
+
+        if (Input.NeedsGradient)
+        {
+            MatrixView<float> inputGradient = pass.Destination(Input, out float beta);
+            Gemm.Run(pass.Stream, Transpose.No, Transpose.No, 1f, outputGradient, Parameter.Weight, beta, inputGradient);
+        }
+    }
+
+    protected internal override void CaptureInputs(ICaptureSink sink) =>
+        sink.Inputs(Parameter.Index, Input.ToLayerRows(Input.Value, seeds: 1, scale: 1f));
+
+    private void AddWeightGradients(BackwardPass pass, MatrixView<float> outputGradient)
+    {
+        float beta = Parameter.StartContribution(pass);
+        Gemm.Run(
+            pass.Stream, Transpose.Yes, Transpose.No, 1f, outputGradient, Input.Value, beta, Parameter.WeightGradient);
+        if (Parameter.Layer.HasBias)
+        {
+            MatrixView<float> sums = pass.Scratch(1, outputGradient.Columns);
+            Reduction.ColumnSum(pass.Stream, outputGradient, 1f, 0f, sums.Row(0));
+            Elementwise.Axpby(
+                pass.Stream, 1f, sums.Reshape(outputGradient.Columns, 1), beta, Parameter.BiasGradient);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+using KFac.Engine;
+using KFac.Kernels;
+
+namespace KFac.Nn;
+
+/// <summary>A trainable model: modules, a loss, flat parameters and the tape that runs them.</summary>
+/// <remarks>
+/// One step is <see cref="Forward"/>, <see cref="SetTargets"/>, <see cref="Backward"/>; after them any number of capture
+/// passes over the same forward pass. A step shaped like the one before allocates nothing. Not thread-safe.
+/// </remarks>
+public sealed class Network : ICurvatureModel, IStateful, IDisposable
+{
+    private const int MostSeedsPerPass = 16;
+
+    private readonly DeviceStream _stream;
+    private readonly Module _root;
+    private readonly Loss _loss;
+    private readonly Arena _persistent;
+    private readonly Tape _tape;
+    private readonly VectorView<double> _sum;
+    private readonly VectorView<long> _count;
+    private readonly LinearParameter[] _linear;
+    private readonly long _seedMemory = 256L << 20;
+    private Variable _output;
+    private LossEvaluation _evaluation;
+    private State _state;
+
+    /// <summary>Allocates and initialises the parameters of a module tree.</summary>
+    /// <param name="device">Where the network lives; its default stream is used.</param>
+    /// <param name="root">Taken over: its layers belong to this network from now on.</param>
+    /// <param name="initialisation">The same key gives the same weights on every device.</param>
+    /// <exception cref="ArgumentException">Two layers share a name.</exception>
+    /// <exception cref="InvalidOperationException">A layer already belongs to another network.</exception>
+    public Network(Device device, Module root, Loss loss, PhiloxKey initialisation)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentNullException.ThrowIfNull(root);
+        ArgumentNullException.ThrowIfNull(loss);
+        _stream = device.DefaultStream;
+        _root = root;
+        _loss = loss;
+        var registry = new ParameterRegistry();
+        root.Register(registry);
+        _linear = [.. registry.Linear];
+        Layers = [.. registry.Linear.Select(static parameter => parameter.Layer)];
+        _persistent = new Arena(device);
+        _tape = new Tape(_stream);
+        _sum = _persistent.Vector<double>(1);
+        _count = _persistent.Vector<long>(1);
+        Parameters = registry.Allocate(_stream, _persistent);
+        foreach (LinearParameter parameter in _linear)
+        {
+            WeightInitializer.Run(_stream, initialisation, parameter);
+        }
+    }
+
+    private enum State
+    {
+        Empty,
+        Forwarded,
+        Evaluated,
+    }
+
+    /// <summary>All parameters and their gradients.</summary>
+    public ParameterSet Parameters { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KroneckerLayer> Layers { get; }
+
+    /// <summary>Bytes that the gradients of one curvature pass may take: seeds are batched up to it, at least one a pass.</summary>
+    public long SeedMemory
+    {
+        get => _seedMemory;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            _seedMemory = value;
+        }
+    }
+
+    /// <inheritdoc/>
+    public SharingApproximation LossSetting =>
+        Output.Value.Rows == Output.Examples && Output.Segments is null
+            ? SharingApproximation.Reduce
+            : SharingApproximation.Expand;
+
+    /// <inheritdoc/>
+    public int LossTerms => Output.Value.Rows;
+
+    /// <summary>The output of the last forward pass, [M, …, C]; valid until the next one.</summary>
+    /// <exception cref="InvalidOperationException">There was no forward pass.</exception>
+    public Variable Output =>
+        _state == State.Empty ? throw new InvalidOperationException("There is no output yet; call Forward first.") : _output;
+
+    /// <summary>Runs the modules and keeps what backward passes need.</summary>
+    /// <param name="inputs">[inputShape.Rows, P], borrowed until the next forward pass.</param>
+    /// <param name="inputShape">[M, sharing dimensions…, P], or [R_M, P] with <paramref name="segments"/>.</param>
+    /// <param name="segments">Where each example's rows begin, when that differs between examples.</param>
+    /// <exception cref="ArgumentException">There are no examples, or shapes do not fit; the message names the layer.</exception>
+    public Variable Forward(MatrixView<float> inputs, TensorShape inputShape, SegmentOffsets? segments = null)
+    {
+        _state = State.Empty;
+        _tape.Reset();
+        Variable input = _tape.Input(inputs, inputShape, segments);
+        if (inputShape.Rows == 0 || input.Examples == 0)
+        {
+            throw new ArgumentException($"Inputs {inputShape} hold no examples; wanted at least one.", nameof(inputShape));
+        }
+
+        _output = _root.Forward(_tape, input);
+        _state = State.Forwarded;
+        return _output;
+    }
+
+    /// <summary>Evaluates the loss of the last forward pass, term by term.</summary>
+    /// <param name="targets">One row per row of the output; borrowed until the next forward pass.</param>
+    /// <exception cref="ArgumentException">The targets are of the wrong kind or shape.</exception>
+    public void SetTargets(Targets targets)
+    {
+        _evaluation = _loss.Evaluate(_stream, _tape.Memory, Output.Value, targets);
+        _state = State.Evaluated;
+    }
+
+    /// <summary>The loss, averaged over its terms; waits for the device.</summary>
+    public double MeanLoss()
+    {
+        VectorView<float> losses = Evaluation.Losses;
+        Reduction.Sum(_stream, losses.AsMatrix(1, losses.Length), _sum);
+        return _stream.Read(_sum) / losses.Length;
+    }
+
+    /// <summary>Rows of the output whose largest element stands at the label; waits for the device.</summary>
+    /// <exception cref="InvalidOperationException">The targets are not labels.</exception>
+    public long CorrectCount()
+    {
+        LossEvaluation evaluation = Evaluation;
+        if (evaluation.Targets.Labels.IsEmpty)
+        {
+            throw new InvalidOperationException("Correct outputs can be counted for label targets only.");
+        }
+
+        Reduction.CountCorrect(_stream, evaluation.Outputs, evaluation.Targets.Labels, _count);
+        return _stream.Read(_count);
+    }
+
+    /// <summary>Computes the gradients of the mean-reduced loss into <see cref="Parameters"/>.</summary>
+    /// <param name="sink">Takes output gradients on the way (empirical Fisher), to be scaled by <see cref="LossTerms"/>; or null.</param>
+    public void Backward(ICaptureSink? sink = null)
+    {
+        LossEvaluation evaluation = Evaluation;
+        MatrixView<float> seed = _tape.NewSeeds(Output, 1);
+        _loss.Gradient(_stream, evaluation, 1f / LossTerms, seed);
+        _tape.Backward(Output, seed, new BackwardOptions(WeightGradients: true, sink, Scale: LossTerms));
+        foreach (LinearParameter parameter in _linear)
+        {
+            parameter.ZeroUnlessWritten(_stream, _tape.LastPass);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void CaptureInputs(ICaptureSink sink)
+    {
+        _ = Output;
+        _tape.CaptureInputs(sink);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">No targets were set; forward-only curvature needs none.</exception>
+    public void CaptureOutputGradients(CurvatureKind kind, int samples, PhiloxKey key, ICaptureSink sink)
+    {
+        ArgumentNullException.ThrowIfNull(sink);
+        switch (kind)
+        {
+            case CurvatureKind.ForwardOnly:
+                return;
+            case CurvatureKind.Empirical:
+                PropagateSeeds(kind, 1, key, sink);
+                return;
+            case CurvatureKind.MonteCarlo:
+                ArgumentOutOfRangeException.ThrowIfNegativeOrZero(samples);
+                PropagateSeeds(kind, samples, key, sink);
+                return;
+            case CurvatureKind.Exact:
+                PropagateSeeds(kind, Output.Value.Columns, key, sink);
+                return;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown kind of curvature.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void VisitState(IStateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Vector("parameters", Parameters.Values);
+    }
+
+    /// <summary>Gives back parameters and working memory.</summary>
+    public void Dispose()
+    {
+        _tape.Dispose();
+        _persistent.Dispose();
+    }
+
+    private LossEvaluation Evaluation =>
+        _state == State.Evaluated ? _evaluation : throw new InvalidOperationException("The loss has no targets yet; call SetTargets after Forward.");
+
+    private void PropagateSeeds(CurvatureKind kind, int total, PhiloxKey key, ICaptureSink sink)
+    {
+        int perPass = SeedsPerPass(total);
+        var options = new BackwardOptions(WeightGradients: false, sink, Scale: 1f);
+        for (int first = 0; first < total; first += perPass)
+        {
+            MatrixView<float> seeds = _tape.NewSeeds(Output, Math.Min(perPass, total - first));
+            WriteSeeds(kind, first, key, seeds);
+            _tape.Backward(Output, seeds, options);
+        }
+    }
+
+    private int SeedsPerPass(int total)
+    {
+        long bytesPerSeed = Math.Max(1, sizeof(float) * _tape.GradientElements);
+        return (int)Math.Clamp(SeedMemory / bytesPerSeed, 1, Math.Min(total, MostSeedsPerPass));
+    }
+
+    private void WriteSeeds(CurvatureKind kind, int first, PhiloxKey key, MatrixView<float> seeds)
+    {
+        LossEvaluation evaluation = Evaluation;
+        switch (kind)
+        {
+            case CurvatureKind.Exact:
+                _loss.HessianRoot(_stream, evaluation, first, seeds);
+                break;
+            case CurvatureKind.MonteCarlo:
+                for (int i = 0; i < seeds.Rows / LossTerms; i++)
+                {
+                    MatrixView<float> block = seeds.RowRange(i * LossTerms, LossTerms);
+                    _loss.SampledGradient(_stream, _tape.PassMemory, evaluation, key, first + i, block);
+                }
+
+                break;
+            default:
+                _loss.Gradient(_stream, evaluation, 1f, seeds);
+                break;
+        }
+    }
+}
