@@ -5,6 +5,9 @@ internal static class CpuKernels
 {
     public static KernelTable Create(CpuDevice device) => new()
     {
+        Gemm = new CpuGemm(device),
+        Gram = new CpuGram(device),
+        SegmentReduce = new CpuSegmentReduce(device),
         Elementwise = new CpuElementwise(),
         Activation = new CpuActivation(),
         SoftmaxCrossEntropy = new CpuSoftmaxCrossEntropy(),

@@ -1,0 +1,214 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace KFac.Kernels.Cpu;
+
+/// <summary>The product of matrices behind pointers, for kernels that are built from products: <c>C ← α·AB + β·C</c>.</summary>
+/// <remarks>
+/// <see cref="Multiply"/> runs on the calling thread, so it may be called from a task of a job;
+/// <see cref="MultiplyParallel"/> spreads blocks of C over the device's workers, and must not be. Transposition is a swap
+/// of strides (<see cref="StridedMatrix.Transposed"/>).
+/// <para>
+/// Blocking (as in BLIS): a block of A, up to 480 rows by <see cref="DepthBlock"/>, is packed to stay in the second-level
+/// cache; the columns of B pass by as panels that are packed to stay in the first-level cache, and each is multiplied with
+/// every row tile of the block. The terms of an element are added in the order of k, within blocks of
+/// <see cref="DepthBlock"/>, whatever part of C is asked for, so cutting C up differently changes no bit.
+/// </para>
+/// </remarks>
+internal static unsafe class GemmCore
+{
+    /// <summary>Steps of k that are accumulated in registers before C is updated.</summary>
+    public const int DepthBlock = 256;
+
+    /// <summary>Rows of A that are packed at a time; a multiple of every panel width.</summary>
+    private const int RowBlock = 480;
+
+    private const int WidestPanel = 48;
+
+    /// <summary>Floating-point operations below which waking a worker costs more than it saves.</summary>
+    private const double SerialLimit = 4e5;
+
+    /// <summary>Scratch that <see cref="Multiply"/> needs, at a 64-byte boundary.</summary>
+    public static long ScratchBytes => (RowBlock + WidestPanel) * DepthBlock * sizeof(float);
+
+    /// <summary>Computes the product on the calling thread.</summary>
+    /// <param name="scratch"><see cref="ScratchBytes"/> bytes.</param>
+    /// <param name="a">[m, k].</param>
+    /// <param name="b">[k, n].</param>
+    /// <param name="c">[m, n], rows <paramref name="ldc"/> elements apart; not read where <paramref name="beta"/> is 0.</param>
+    public static void Multiply(
+        VectorWidth vectors, void* scratch, int m, int n, int k, float alpha, StridedMatrix a, StridedMatrix b, float beta, float* c, long ldc)
+    {
+        if (k == 0 || alpha == 0)
+        {
+            Scale(m, n, beta, c, ldc);
+            return;
+        }
+
+        switch (vectors)
+        {
+            case VectorWidth.Avx512:
+                Blocked<GemmTile512>.Multiply((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc);
+                break;
+            case VectorWidth.Avx2:
+                Blocked<GemmTile4<Simd256, Vector256<float>>>.Multiply((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc);
+                break;
+            default:
+                Blocked<GemmTile4<Simd128, Vector128<float>>>.Multiply((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc);
+                break;
+        }
+    }
+
+    /// <summary>Computes the product on the device's workers; the bits are those of <see cref="Multiply"/>.</summary>
+    public static void MultiplyParallel(
+        CpuDevice device, int m, int n, int k, float alpha, StridedMatrix a, StridedMatrix b, float beta, float* c, long ldc)
+    {
+        var job = new Job(device, m, n, k, alpha, a, b, beta, c, ldc);
+        (job.RowTasks, job.ColumnTasks) = 2.0 * m * n * k < SerialLimit ? (1, 1) : Grid(m, n, device.Workers.Threads);
+        device.Workers.Run(job.RowTasks * job.ColumnTasks, &Job.Run, Unsafe.AsPointer(ref job));
+    }
+
+    /// <summary>Cuts C into at least as many blocks as there are threads such that the least is packed twice.</summary>
+    private static (int Rows, int Columns) Grid(int m, int n, int threads)
+    {
+        int rowPanels = CeilingDivide(m, WidestPanel);
+        int columnPanels = CeilingDivide(n, WidestPanel);
+        (int Rows, int Columns) best = (Math.Min(threads, rowPanels), columnPanels);
+        double least = double.PositiveInfinity;
+        for (int rows = 1; rows <= Math.Min(threads, rowPanels); rows++)
+        {
+            int columns = Math.Min(CeilingDivide(threads, rows), columnPanels);
+            double packed = ((double)rows * n) + ((double)columns * m);
+            if (rows * columns >= Math.Min(threads, rowPanels * columnPanels) && packed < least)
+            {
+                least = packed;
+                best = (rows, columns);
+            }
+        }
+
+        return best;
+    }
+
+    private static void Scale(int m, int n, float beta, float* c, long ldc)
+    {
+        for (int i = 0; i < m; i++)
+        {
+            var row = new Span<float>(c + (i * ldc), n);
+            if (beta == 0)
+            {
+                row.Clear();
+            }
+            else if (beta != 1)
+            {
+                foreach (ref float value in row)
+                {
+                    value *= beta;
+                }
+            }
+        }
+    }
+
+    private static int CeilingDivide(int value, int divisor) => (value + divisor - 1) / divisor;
+
+    private struct Job(
+        CpuDevice device, int m, int n, int k, float alpha, StridedMatrix a, StridedMatrix b, float beta, float* c, long ldc)
+    {
+        public int RowTasks;
+        public int ColumnTasks;
+
+        public static void Run(void* context, int task)
+        {
+            ref Job job = ref Unsafe.AsRef<Job>(context);
+            job.RunBlock(task / job.ColumnTasks, task % job.ColumnTasks);
+        }
+
+        private readonly void RunBlock(int rowTask, int columnTask)
+        {
+            (int row, int rows) = Part(m, rowTask, RowTasks);
+            (int column, int columns) = Part(n, columnTask, ColumnTasks);
+            using ScratchLease lease = device.Scratch.Rent(ScratchBytes);
+            Multiply(
+                device.Vectors, lease.As<byte>(), rows, columns, k, alpha, a.From(row, 0), b.From(0, column), beta, c + (row * ldc) + column, ldc);
+        }
+
+        /// <summary>Part <paramref name="task"/> of <paramref name="size"/> cut at panel boundaries.</summary>
+        private static (int Start, int Count) Part(int size, int task, int tasks)
+        {
+            int panels = CeilingDivide(size, WidestPanel);
+            int start = Math.Min(size, (int)((long)panels * task / tasks) * WidestPanel);
+            int end = Math.Min(size, (int)((long)panels * (task + 1) / tasks) * WidestPanel);
+            return (start, end - start);
+        }
+    }
+
+    private static class Blocked<TTile>
+        where TTile : struct, IGemmTile
+    {
+        public static void Multiply(
+            float* scratch, int m, int n, int k, float alpha, StridedMatrix a, StridedMatrix b, float beta, float* c, long ldc)
+        {
+            float* packedA = scratch;
+            float* panelB = scratch + (RowBlock * DepthBlock);
+            for (int row = 0; row < m; row += RowBlock)
+            {
+                int rows = Math.Min(RowBlock, m - row);
+                for (int depth = 0; depth < k; depth += DepthBlock)
+                {
+                    int steps = Math.Min(DepthBlock, k - depth);
+                    PackRows(packedA, rows, steps, a.From(row, depth).Transposed);
+                    for (int column = 0; column < n; column += TTile.Columns)
+                    {
+                        int columns = Math.Min(TTile.Columns, n - column);
+                        GemmPanel.Pack(panelB, TTile.Columns, steps, columns, b.From(depth, column));
+                        MultiplyPanel(
+                            rows, columns, steps, alpha, packedA, panelB, depth == 0 ? beta : 1, c + (row * ldc) + column, ldc);
+                    }
+                }
+            }
+        }
+
+        private static void PackRows(float* packed, int rows, int steps, StridedMatrix source)
+        {
+            for (int row = 0; row < rows; row += TTile.Columns)
+            {
+                GemmPanel.Pack(packed, TTile.Columns, steps, Math.Min(TTile.Columns, rows - row), source.From(0, row));
+                packed += TTile.Columns * steps;
+            }
+        }
+
+        private static void MultiplyPanel(
+            int rows, int columns, int steps, float alpha, float* packedA, float* panelB, float beta, float* c, long ldc)
+        {
+            for (int row = 0; row < rows; row += TTile.Rows)
+            {
+                float* tileA = packedA + ((long)(row / TTile.Columns) * TTile.Columns * steps) + (row % TTile.Columns);
+                int tileRows = Math.Min(TTile.Rows, rows - row);
+                if (tileRows == TTile.Rows && columns == TTile.Columns)
+                {
+                    TTile.Multiply(steps, tileA, TTile.Columns, panelB, alpha, beta, c + (row * ldc), ldc);
+                }
+                else
+                {
+                    MultiplyEdge(tileRows, columns, steps, alpha, tileA, panelB, beta, c + (row * ldc), ldc);
+                }
+            }
+        }
+
+        private static void MultiplyEdge(
+            int rows, int columns, int steps, float alpha, float* tileA, float* panelB, float beta, float* c, long ldc)
+        {
+            float* tile = stackalloc float[TTile.Rows * TTile.Columns];
+            TTile.Multiply(steps, tileA, TTile.Columns, panelB, alpha, 0, tile, TTile.Columns);
+            for (int i = 0; i < rows; i++)
+            {
+                for (int j = 0; j < columns; j++)
+                {
+                    float product = tile[(i * TTile.Columns) + j];
+                    c[j] = beta == 0 ? product : product + (beta * c[j]);
+                }
+
+                c += ldc;
+            }
+        }
+    }
+}
