@@ -35,15 +35,8 @@ public static class IdxFile
             return Parse(file, path, rank);
         }
 
-        try
-        {
-            using var unzipped = new GZipStream(file, CompressionMode.Decompress);
-            return Parse(unzipped, path, rank);
-        }
-        catch (InvalidDataException failure) when (failure is not IdxFormatException)
-        {
-            throw Malformed(path, $"is corrupt gzip ({failure.Message.TrimEnd('.')})", "a whole gzip file", failure);
-        }
+        using var unzipped = new GZipStream(file, CompressionMode.Decompress);
+        return Parse(unzipped, path, rank);
     }
 
     private static bool IsGzip(FileStream file)
@@ -58,7 +51,7 @@ public static class IdxFile
     {
         Span<byte> header = stackalloc byte[4 + (4 * MaxRank)];
         Span<byte> magic = header[..4];
-        int read = stream.ReadAtLeast(magic, 4, throwOnEndOfStream: false);
+        int read = Fill(stream, path, magic);
         if (read < 4)
         {
             throw Malformed(path, $"ends after {read} bytes", "an IDX header of at least 8 bytes");
@@ -76,7 +69,7 @@ public static class IdxFile
         }
 
         Span<byte> sizes = header.Slice(4, 4 * rank);
-        read = stream.ReadAtLeast(sizes, sizes.Length, throwOnEndOfStream: false);
+        read = Fill(stream, path, sizes);
         if (read < sizes.Length)
         {
             throw Malformed(path, $"ends after {4 + read} bytes", $"a header of {4 + sizes.Length} bytes for rank {rank}");
@@ -114,13 +107,14 @@ public static class IdxFile
             count *= size;
         }
 
-        byte[] values = ReadGrowing(stream, count);
+        byte[] values = ReadGrowing(stream, path, count);
         if (values.Length < count)
         {
             throw Malformed(path, $"has {values.Length} values", $"{count} values for {shape}");
         }
 
-        if (stream.ReadByte() >= 0)
+        Span<byte> beyond = stackalloc byte[1];
+        if (Fill(stream, path, beyond) > 0)
         {
             throw Malformed(path, $"goes on after {count} values", $"its end there, for {shape}");
         }
@@ -129,15 +123,14 @@ public static class IdxFile
     }
 
     /// <summary>Reads up to <paramref name="count"/> bytes without trusting the header with memory that the file cannot fill.</summary>
-    private static byte[] ReadGrowing(Stream stream, int count)
+    private static byte[] ReadGrowing(Stream stream, string path, int count)
     {
         const int FirstBlock = 1 << 20;
         var values = new byte[Math.Min(count, FirstBlock)];
         int filled = 0;
         while (true)
         {
-            int read = stream.ReadAtLeast(values.AsSpan(filled), values.Length - filled, throwOnEndOfStream: false);
-            filled += read;
+            filled += Fill(stream, path, values.AsSpan(filled));
             if (filled < values.Length)
             {
                 return values[..filled];
@@ -152,11 +145,21 @@ public static class IdxFile
         }
     }
 
+    /// <summary>Reads until <paramref name="bytes"/> is full or the file ends; returns how many were read.</summary>
+    private static int Fill(Stream stream, string path, Span<byte> bytes)
+    {
+        try
+        {
+            return stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        }
+        catch (InvalidDataException failure)
+        {
+            throw Malformed(path, $"is corrupt gzip ({failure.Message.TrimEnd('.')})", "a whole gzip file", failure);
+        }
+    }
+
     private static uint Magic(int rank) => (uint)((UnsignedByte << 8) | rank);
 
-    private static IdxFormatException Malformed(string path, string found, string wanted, Exception? inner = null) =>
+    private static InvalidDataException Malformed(string path, string found, string wanted, Exception? inner = null) =>
         new($"{path} {found}; wanted {wanted}.", inner);
-
-    /// <summary>Told apart from what the decompressor itself throws.</summary>
-    private sealed class IdxFormatException(string message, Exception? inner) : InvalidDataException(message, inner);
 }

@@ -55,5 +55,6 @@ public sealed class ImageSet
         Height, Width, _pixels.Slice(start * PixelCount, count * PixelCount), _labels.Slice(start, count));
 
     /// <summary>CRC-32C of pixels and labels: tells whether a checkpoint belongs to this data.</summary>
-    public uint Fingerprint() => Checksum.Append(Checksum.Append(Checksum.Initial, Pixels), Labels);
+    public uint Fingerprint() =>
+        Checksum.Finish(Checksum.Append(Checksum.Append(Checksum.Initial, Pixels), Labels));
 }

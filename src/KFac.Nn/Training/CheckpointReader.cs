@@ -95,7 +95,7 @@ internal sealed class CheckpointReader : IStateVisitor
         }
 
         Span<byte> trailer = stackalloc byte[sizeof(uint)];
-        if (left < 0 || _file.Read(trailer) < trailer.Length || BinaryPrimitives.ReadUInt32LittleEndian(trailer) != crc)
+        if (left < 0 || _file.Read(trailer) < trailer.Length || BinaryPrimitives.ReadUInt32LittleEndian(trailer) != Checksum.Finish(crc))
         {
             throw new InvalidDataException($"{_path} is truncated or corrupt: its checksum does not match.");
         }

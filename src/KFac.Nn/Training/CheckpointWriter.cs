@@ -48,7 +48,7 @@ internal sealed class CheckpointWriter(Stream file, DeviceStream device) : IStat
     {
         Write([CheckpointFormat.EndTag]);
         Span<byte> trailer = stackalloc byte[sizeof(uint)];
-        BinaryPrimitives.WriteUInt32LittleEndian(trailer, _crc);
+        BinaryPrimitives.WriteUInt32LittleEndian(trailer, Checksum.Finish(_crc));
         file.Write(trailer);
     }
 

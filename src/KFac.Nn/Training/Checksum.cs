@@ -27,4 +27,7 @@ internal static class Checksum
 
         return crc;
     }
+
+    /// <summary>The checksum of everything appended. Inverted, as the standard has it, so that zeros after a checksum are noticed.</summary>
+    public static uint Finish(uint crc) => ~crc;
 }

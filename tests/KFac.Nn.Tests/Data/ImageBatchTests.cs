@@ -41,7 +41,8 @@ public sealed class ImageBatchTests
         using var batch = new ImageBatch(device.DefaultStream, 2, 4);
         ImageSet images = GlyphImages.Make(5, 1);
         Assert.Contains("784 pixels; wanted 4", Assert.Throws<ArgumentException>(() => batch.Fill(images, 0, 1)).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentOutOfRangeException>(() => batch.Fill(images, 0, 3));
+        using var wide = new ImageBatch(device.DefaultStream, 2, 784);
+        Assert.Throws<ArgumentOutOfRangeException>(() => wide.Fill(images, 0, 3));
     }
 
     [Fact]

@@ -7,14 +7,14 @@ public sealed class MadeImagesTests
     [Fact]
     public void Glyphs_are_the_same_bytes_on_every_machine()
     {
-        Assert.Equal(0x0u, GlyphImages.Make(64, 7).Fingerprint());
+        Assert.Equal(1430685018u, GlyphImages.Make(64, 7).Fingerprint());
         Assert.NotEqual(GlyphImages.Make(64, 8).Fingerprint(), GlyphImages.Make(64, 7).Fingerprint());
     }
 
     [Fact]
     public void Curves_are_the_same_bytes_on_every_machine()
     {
-        Assert.Equal(0x0u, CurveImages.Make(64, 7).Fingerprint());
+        Assert.Equal(3581903723u, CurveImages.Make(64, 7).Fingerprint());
         Assert.NotEqual(CurveImages.Make(64, 8).Fingerprint(), CurveImages.Make(64, 7).Fingerprint());
     }
 
