@@ -1,32 +1,42 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="Cholesky"/> on the CPU.</summary>
+/// <summary><see cref="Cholesky"/> on the CPU: a <see cref="CholeskySweep{T, TTile}"/> on a padded copy.</summary>
 internal sealed unsafe class CpuCholesky(CpuDevice device) : ICholeskyKernel
 {
     public void Run(MatrixView<float> matrix, float damping, MatrixView<float> lower, VectorView<int> status)
     {
+        *status.Pointer = device.Vectors switch
+        {
+            VectorWidth.Avx512 => Factor<PanelTile<GemmTile512, Simd512, Vector512<float>>>(matrix, damping, lower),
+            VectorWidth.Avx2 => Factor<PanelTile<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>>(matrix, damping, lower),
+            _ => Factor<PanelTile<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>>(matrix, damping, lower),
+        };
+    }
+
+    private int Factor<TTile>(MatrixView<float> matrix, float damping, MatrixView<float> lower)
+        where TTile : struct, IPanelTile<float>
+    {
         int n = matrix.Rows;
-        using ScratchLease lease = device.Scratch.Rent((long)n * n * sizeof(float));
-        float* factor = lease.As<float>();
-        float* source = matrix.Pointer;
+        using ScratchLease lease = device.Scratch.Rent(CholeskySweep<float, TTile>.ScratchBytes(n));
+        var sweep = new CholeskySweep<float, TTile>(n, SweepResult.Factor, lease.As<byte>());
         for (int i = 0; i < n; i++)
         {
-            for (int j = 0; j <= i; j++)
-            {
-                factor[((long)i * n) + j] = source[((long)i * matrix.RowStride) + j];
-            }
-
-            factor[((long)i * n) + i] += damping;
+            float* row = sweep.Matrix + (i * sweep.RowStride);
+            Unsafe.CopyBlockUnaligned(row, matrix.Pointer + ((long)i * matrix.RowStride), (uint)(i + 1) * sizeof(float));
+            row[i] += damping;
         }
 
-        *status.Pointer = CpuCholeskyBlock.Factor(factor, n, n);
-        float* target = lower.Pointer;
+        int status = sweep.Run(device.Workers);
         for (int i = 0; i < n; i++)
         {
-            for (int j = 0; j < n; j++)
-            {
-                target[((long)i * lower.RowStride) + j] = j <= i ? factor[((long)i * n) + j] : 0f;
-            }
+            float* row = lower.Pointer + ((long)i * lower.RowStride);
+            Unsafe.CopyBlockUnaligned(row, sweep.Matrix + (i * sweep.RowStride), (uint)(i + 1) * sizeof(float));
+            new Span<float>(row + i + 1, n - i - 1).Clear();
         }
+
+        return status;
     }
 }

@@ -1,77 +1,95 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="DampedInverse"/> on the CPU.</summary>
+/// <remarks>Where there are at least as many small items as threads, each is one task, largest first; every other item is
+/// taken in turn and cut up among the threads. An item's bits do not depend on which.</remarks>
 internal sealed unsafe class CpuDampedInverse(CpuDevice device) : IDampedInverseKernel
 {
+    /// <summary>From this size on, an item keeps all threads busy by itself.</summary>
+    private const int LargeSize = 512;
+
     public void Run(ReadOnlySpan<DampedInverseItem> items, VectorView<int> status, InversePrecision precision)
     {
+        if (precision == InversePrecision.Double)
+        {
+            Run<double, PanelTileDouble>(items, status);
+            return;
+        }
+
+        switch (device.Vectors)
+        {
+            case VectorWidth.Avx512:
+                Run<float, PanelTile<GemmTile512, Simd512, Vector512<float>>>(items, status);
+                break;
+            case VectorWidth.Avx2:
+                Run<float, PanelTile<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>>(items, status);
+                break;
+            default:
+                Run<float, PanelTile<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>>(items, status);
+                break;
+        }
+    }
+
+    private void Run<T, TTile>(ReadOnlySpan<DampedInverseItem> items, VectorView<int> status)
+        where T : unmanaged, IFloatingPointIeee754<T>
+        where TTile : struct, IPanelTile<T>
+    {
+        using ScratchLease lease = device.Scratch.Rent((long)items.Length * sizeof(InverseTask));
+        var tasks = new Span<InverseTask>(lease.As<InverseTask>(), items.Length);
         for (int i = 0; i < items.Length; i++)
         {
-            status.Pointer[i] = precision == InversePrecision.Single ? Invert<float>(items[i]) : Invert<double>(items[i]);
+            tasks[i] = new InverseTask(items[i], status.Pointer + i);
         }
+
+        tasks.Sort(static (left, right) => right.Size.CompareTo(left.Size));
+        int large = 0;
+        while (large < tasks.Length && tasks[large].Size >= LargeSize)
+        {
+            large++;
+        }
+
+        int single = tasks.Length - large >= device.Workers.Threads ? large : tasks.Length;
+        for (int i = 0; i < single; i++)
+        {
+            Solve<T, TTile>(device, device.Workers, tasks[i]);
+        }
+
+        var job = new Job(device, lease.As<InverseTask>() + single);
+        device.Workers.Run(tasks.Length - single, &Job.Run<T, TTile>, Unsafe.AsPointer(ref job));
     }
 
-    private int Invert<T>(in DampedInverseItem item)
+    private static void Solve<T, TTile>(CpuDevice device, WorkerPool? workers, in InverseTask task)
         where T : unmanaged, IFloatingPointIeee754<T>
+        where TTile : struct, IPanelTile<T>
     {
-        int n = item.Matrix.Rows;
-        using ScratchLease lease = device.Scratch.Rent((long)n * n * sizeof(T));
-        T* work = lease.As<T>();
-        float* source = item.Matrix.Pointer;
-        for (int i = 0; i < n; i++)
+        using ScratchLease lease = device.Scratch.Rent(CholeskySweep<T, TTile>.ScratchBytes(task.Size));
+        var sweep = new CholeskySweep<T, TTile>(task.Size, SweepResult.Inverse, lease.As<byte>());
+        var copy = new InverseCopy<T>(task, sweep.Matrix, sweep.RowStride);
+        copy.Load(workers);
+        *task.Status = sweep.Run(workers);
+        if (*task.Status == 0)
         {
-            for (int j = 0; j <= i; j++)
-            {
-                work[((long)i * n) + j] = T.CreateTruncating(source[((long)i * item.Matrix.RowStride) + j]);
-            }
-
-            work[((long)i * n) + i] += T.CreateTruncating(item.Damping);
+            copy.Store(workers);
+            *task.Status = copy.FirstNotFinite();
         }
-
-        int status = CpuCholeskyBlock.Factor(work, n, n);
-        if (status == 0)
-        {
-            CpuCholeskyBlock.Invert(work, n, n);
-            WriteProduct(work, n, item.Inverse);
-            status = FirstNotFinite(item.Inverse);
-        }
-
-        return status;
     }
 
-    private static int FirstNotFinite(MatrixView<float> inverse)
+    private readonly struct Job(CpuDevice device, InverseTask* tasks)
     {
-        for (int i = 0; i < inverse.Rows; i++)
+        public static void Run<T, TTile>(void* context, int task)
+            where T : unmanaged, IFloatingPointIeee754<T>
+            where TTile : struct, IPanelTile<T>
         {
-            if (!float.IsFinite(inverse.Pointer[((long)i * inverse.RowStride) + i]))
-            {
-                return i + 1;
-            }
+            ref readonly Job job = ref Unsafe.AsRef<Job>(context);
+            job.Solve<T, TTile>(task);
         }
 
-        return 0;
-    }
-
-    private static void WriteProduct<T>(T* inverse, int n, MatrixView<float> result)
-        where T : unmanaged, IFloatingPointIeee754<T>
-    {
-        float* target = result.Pointer;
-        for (int i = 0; i < n; i++)
-        {
-            for (int j = 0; j <= i; j++)
-            {
-                T sum = T.Zero;
-                for (int k = i; k < n; k++)
-                {
-                    sum += inverse[((long)k * n) + i] * inverse[((long)k * n) + j];
-                }
-
-                float value = float.CreateTruncating(sum);
-                target[((long)i * result.RowStride) + j] = value;
-                target[((long)j * result.RowStride) + i] = value;
-            }
-        }
+        private void Solve<T, TTile>(int task)
+            where T : unmanaged, IFloatingPointIeee754<T>
+            where TTile : struct, IPanelTile<T> => CpuDampedInverse.Solve<T, TTile>(device, null, tasks[task]);
     }
 }

@@ -42,6 +42,11 @@ public static class DampedInverse
         }
 
         kernel.Run(items, status, precision);
+        foreach (ref readonly DampedInverseItem item in items)
+        {
+            GC.KeepAlive(item.Matrix.Buffer);
+            GC.KeepAlive(item.Inverse.Buffer);
+        }
     }
 }
 

@@ -31,6 +31,12 @@ public static class SymmetricEigen
         }
 
         kernel.Run(items, status);
+        foreach (ref readonly SymmetricEigenItem item in items)
+        {
+            GC.KeepAlive(item.Matrix.Buffer);
+            GC.KeepAlive(item.Values.Buffer);
+            GC.KeepAlive(item.Vectors.Buffer);
+        }
     }
 }
 
