@@ -12,7 +12,41 @@ namespace KFac.Engine;
 /// <param name="Scale">What the rows must be multiplied by to become gradients of the loss summed over its terms
 /// (M for the rows of a mean-reduced loss); 1 for inputs.</param>
 public readonly record struct LayerRows(
-    MatrixView<float> Rows, int Examples, int Sharing, SegmentOffsets? Segments, int Seeds, float Scale);
+    MatrixView<float> Rows, int Examples, int Sharing, SegmentOffsets? Segments, int Seeds, float Scale)
+{
+    /// <summary>Rows of one seed: M·R, or R_M for ragged examples.</summary>
+    public long RowsPerSeed => Segments?.Rows ?? (long)Examples * Sharing;
+
+    /// <summary>Throws unless the counts describe the rows.</summary>
+    /// <param name="layer">Name for the message.</param>
+    /// <param name="width">P.</param>
+    /// <exception cref="ArgumentException">Says what was given and what is wanted.</exception>
+    internal void Validate(string layer, int width)
+    {
+        if (Examples < 1)
+        {
+            throw new ArgumentException($"Layer '{layer}' has {Examples} examples; wanted at least 1.");
+        }
+
+        if (Segments is null ? Sharing < 1 : Sharing != 0 || Segments.Segments != Examples)
+        {
+            throw new ArgumentException(
+                $"Layer '{layer}' has {Examples} examples, sharing {Sharing} and {Segments?.Segments.ToString() ?? "no"} segments; "
+                + "wanted a sharing of at least 1 without segments, or 0 with one segment per example.");
+        }
+
+        if (Seeds < 1 || Rows.Rows != Seeds * RowsPerSeed || Rows.Columns != width)
+        {
+            throw new ArgumentException(
+                $"Layer '{layer}' handed over a {Rows} matrix for {Seeds} seeds of {RowsPerSeed} rows; wanted {Seeds * RowsPerSeed}×{width}.");
+        }
+
+        if (!float.IsFinite(Scale))
+        {
+            throw new ArgumentException($"Layer '{layer}' handed over rows with scale {Scale}; wanted a finite number.");
+        }
+    }
+}
 
 /// <summary>Takes what layers hand over. Layers are named by their index in <see cref="ICurvatureModel.Layers"/>.</summary>
 /// <remarks>A layer that is used several times in one forward pass hands over several times; contributions add.</remarks>

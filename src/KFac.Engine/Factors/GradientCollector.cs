@@ -1,0 +1,91 @@
+using KFac.Kernels;
+
+namespace KFac.Engine;
+
+/// <summary>Takes the layers' output gradients and stages each layer's B of this batch.</summary>
+/// <remarks>Gradients come while back-propagation runs and can't be handed over again, so B is staged until all layers
+/// have been checked.</remarks>
+internal sealed class GradientCollector : ICaptureSink, IDisposable
+{
+    private const string Quantity = "output gradients";
+
+    private readonly DeviceStream _stream;
+    private readonly CaptureLayers _layers;
+    private readonly NonFiniteGuard _guard;
+    private readonly LossReduction _reduction;
+    private readonly int _samples;
+    private readonly Arena _arena;
+    private readonly MatrixView<float>[] _staged;
+    private readonly bool[] _seen;
+
+    public GradientCollector(
+        DeviceStream stream, CaptureLayers layers, int samples, LossReduction reduction, NonFiniteGuard guard)
+    {
+        _stream = stream;
+        _layers = layers;
+        _guard = guard;
+        _reduction = reduction;
+        _samples = samples;
+        _arena = new Arena(stream.Device);
+        _seen = new bool[layers.Count];
+        _staged = new MatrixView<float>[layers.Count];
+        for (int layer = 0; layer < layers.Count; layer++)
+        {
+            _staged[layer] = _arena.Matrix<float>(layers[layer].OutputWidth, layers[layer].OutputWidth);
+        }
+    }
+
+    /// <summary>Whether anything was handed over since <see cref="Begin"/>.</summary>
+    public bool HasAny => _seen.AsSpan().Contains(true);
+
+    /// <summary>Forgets what was staged.</summary>
+    public void Begin()
+    {
+        _guard.Clear();
+        Array.Clear(_seen);
+    }
+
+    public void OutputGradients(int layer, in LayerRows rows)
+    {
+        _layers.Check(layer, rows, isInput: false);
+        _guard.Search(_layers[layer].Name, Quantity, rows.Rows);
+        double terms = _reduction == LossReduction.Mean ? _layers.Model.LossTerms : 1;
+        FactorMath.AddOutputGradients(
+            _stream, rows, _layers.ApproximationOf(layer), _samples * terms, _seen[layer] ? 1 : 0, _staged[layer]);
+        _seen[layer] = true;
+    }
+
+    public void Inputs(int layer, in LayerRows rows) =>
+        throw new InvalidOperationException("The model handed over inputs where output gradients were asked for.");
+
+    /// <summary>Makes sure that every layer's B may be used.</summary>
+    /// <exception cref="NonFiniteCaptureException">Some gradient is not finite.</exception>
+    /// <exception cref="InvalidOperationException">Some layer handed over nothing.</exception>
+    public void Check()
+    {
+        _guard.ThrowIfFound(Quantity);
+        _layers.RequireAll(_seen, Quantity);
+    }
+
+    /// <summary><c>B ← keep·B + (1 − keep)·B_batch</c>; with keep = 0 the staged matrix itself becomes B.</summary>
+    public void Commit(double keep, KroneckerPair[] factors)
+    {
+        for (int layer = 0; layer < factors.Length; layer++)
+        {
+            KroneckerPair pair = factors[layer];
+            if (keep == 0)
+            {
+                factors[layer] = pair with { B = _staged[layer] };
+                _staged[layer] = pair.B;
+            }
+            else
+            {
+                Elementwise.Axpby(_stream, (float)(1 - keep), _staged[layer], (float)keep, pair.B);
+            }
+        }
+
+        Array.Clear(_seen);
+    }
+
+    public void Dispose() => _arena.Dispose();
+}

@@ -1,0 +1,146 @@
+using KFac.Kernels;
+
+namespace KFac.Engine;
+
+/// <summary>The Kronecker factors of a model, averaged over time.</summary>
+/// <remarks>
+/// The average with bias correction, <c>Â_t = m·Â_{t−1} + (1−m)·A_t</c> read as <c>Â_t/(1−m^t)</c>, is kept in the form
+/// in which it is read: <c>Ā_t = k_t·Ā_{t−1} + (1−k_t)·A_t</c> with <c>k_t = m(1−m^{t−1})/(1−m^t)</c>. So the first
+/// update stores A_1 itself, and m = 0 always the current batch alone.
+/// <para>A batch with a NaN or an infinity is refused before any average is touched.</para>
+/// </remarks>
+public sealed class KroneckerFactors : IStateful, IDisposable
+{
+    private readonly ICurvatureModel _model;
+    private readonly FactorOptions _options;
+    private readonly Arena _arena;
+    private readonly NonFiniteGuard _guard;
+    private readonly KroneckerPair[] _pairs;
+    private readonly InputCollector _inputs;
+    private readonly GradientCollector? _gradients;
+    private bool _trainingPassBegun;
+    private long _updates;
+
+    /// <summary>Makes room for the factors of every layer; they are zero until the first update.</summary>
+    /// <param name="device">Where the model's rows lie.</param>
+    /// <param name="reduction">Whether B describes the sum of the loss's terms, or their mean.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or names a layer that the model lacks.</exception>
+    public KroneckerFactors(
+        Device device, ICurvatureModel model, FactorOptions options, LossReduction reduction = LossReduction.Sum)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        OptionCheck.Defined(reduction, nameof(reduction));
+        _model = model;
+        _options = options;
+        var layers = new CaptureLayers(model, options);
+        bool hasGradients = options.Kind != CurvatureKind.ForwardOnly;
+        int samples = options.Kind == CurvatureKind.MonteCarlo ? options.Samples : 1;
+        DeviceStream stream = device.DefaultStream;
+        _arena = new Arena(device);
+        _pairs = AllocatePairs(stream, _arena, model.Layers, hasGradients);
+        _guard = new NonFiniteGuard(stream, Math.Max(16, 2 * layers.Count));
+        _inputs = new InputCollector(stream, layers, _pairs, _guard);
+        _gradients = hasGradients ? new GradientCollector(stream, layers, samples, reduction, _guard) : null;
+    }
+
+    /// <summary>The factors of every layer, in the order of the model's layers. The views change with each update.</summary>
+    public ReadOnlySpan<KroneckerPair> Pairs => _pairs;
+
+    /// <summary>Number of updates t so far.</summary>
+    public long Updates => _updates;
+
+    /// <summary>Starts a pass whose output gradients the next <see cref="Update"/> will take for B instead of asking the
+    /// model for a pass of its own, and returns where to deliver them.</summary>
+    /// <exception cref="InvalidOperationException">The kind is not <see cref="CurvatureKind.Empirical"/>.</exception>
+    public ICaptureSink BeginTrainingPass()
+    {
+        if (_options.Kind != CurvatureKind.Empirical || _gradients is null)
+        {
+            throw new InvalidOperationException(
+                $"The training pass has the gradients of the empirical Fisher, but the kind is {_options.Kind}.");
+        }
+
+        _gradients.Begin();
+        _trainingPassBegun = true;
+        return _gradients;
+    }
+
+    /// <summary>Adds the factors of the model's last forward pass to the averages.</summary>
+    /// <param name="key">Random numbers of the Monte-Carlo samples.</param>
+    /// <exception cref="NonFiniteCaptureException">An input or gradient is not finite; the averages are untouched.</exception>
+    /// <exception cref="InvalidOperationException">A layer handed over nothing; the averages are untouched.</exception>
+    public void Update(PhiloxKey key)
+    {
+        CheckGradients(key);
+        _inputs.Check();
+        double keep = Keep(_options.MovingAverage, _updates + 1);
+        _inputs.Accumulate(keep);
+        _gradients?.Commit(keep, _pairs);
+        _updates++;
+    }
+
+    /// <inheritdoc/>
+    public void VisitState(IStateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Integer("factors.updates", ref _updates);
+        for (int layer = 0; layer < _pairs.Length; layer++)
+        {
+            string name = _model.Layers[layer].Name;
+            visitor.Vector($"factors.a.{name}", _pairs[layer].A.AsVector());
+            if (_gradients is not null)
+            {
+                visitor.Vector($"factors.b.{name}", _pairs[layer].B.AsVector());
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _gradients?.Dispose();
+        _guard.Dispose();
+        _arena.Dispose();
+    }
+
+    /// <summary>k_t = m(1 − m^{t−1})/(1 − m^t).</summary>
+    internal static double Keep(double m, long t) => m == 0 ? 0 : m * (1 - Math.Pow(m, t - 1)) / (1 - Math.Pow(m, t));
+
+    private static KroneckerPair[] AllocatePairs(
+        DeviceStream stream, Arena arena, IReadOnlyList<KroneckerLayer> layers, bool withOutputs)
+    {
+        var pairs = new KroneckerPair[layers.Count];
+        for (int layer = 0; layer < pairs.Length; layer++)
+        {
+            int inputs = layers[layer].FactorInputWidth;
+            int outputs = layers[layer].OutputWidth;
+            pairs[layer] = new KroneckerPair(
+                arena.Matrix<float>(inputs, inputs), withOutputs ? arena.Matrix<float>(outputs, outputs) : default);
+            Elementwise.Fill(stream, 0, pairs[layer].A);
+            Elementwise.Fill(stream, 0, pairs[layer].B);
+        }
+
+        return pairs;
+    }
+
+    private void CheckGradients(PhiloxKey key)
+    {
+        if (_gradients is null)
+        {
+            return;
+        }
+
+        bool delivered = _trainingPassBegun && _gradients.HasAny;
+        _trainingPassBegun = false;
+        if (!delivered)
+        {
+            _gradients.Begin();
+            _model.CaptureOutputGradients(_options.Kind, _options.Samples, key, _gradients);
+        }
+
+        _gradients.Check();
+    }
+}

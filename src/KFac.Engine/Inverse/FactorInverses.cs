@@ -1,0 +1,202 @@
+using KFac.Kernels;
+
+namespace KFac.Engine;
+
+/// <summary>Each factor inverted on its own, through Cholesky: factored, per-factor and input-only damping.</summary>
+/// <remarks>
+/// A slot is one factor: A of every layer, and B unless the style is input-only. Inverses are written to spare matrices and
+/// swapped in when they are good, so a failure leaves the last good one in use. Factors that fail are tried again
+/// together: in float64, then with damping increased tenfold a bounded number of times.
+/// </remarks>
+internal sealed class FactorInverses : KroneckerInverses
+{
+    /// <summary>First damping of a factor that fails with none, relative to its mean eigenvalue: about one rounding.</summary>
+    private const double SmallestRelativeDamping = 1e-7;
+
+    private readonly int _slotsPerLayer;
+    private readonly MatrixView<float>[] _inverses;
+    private readonly MatrixView<float>[] _spares;
+    private readonly long[] _isGood;
+    private readonly double[] _dampings;
+    private readonly TraceReader _traces;
+    private readonly DampedInverseItem[] _items;
+    private readonly int[] _pending;
+    private readonly VectorView<int> _status;
+    private readonly int[] _hostStatus;
+    private readonly VectorView<float> _scratch;
+
+    public FactorInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
+        : base(stream, layers, options)
+    {
+        _slotsPerLayer = options.Style == DampingStyle.InputOnly ? 1 : 2;
+        int slots = layers.Count * _slotsPerLayer;
+        _inverses = new MatrixView<float>[slots];
+        _spares = new MatrixView<float>[slots];
+        _isGood = new long[slots];
+        _dampings = new double[slots];
+        _items = new DampedInverseItem[slots];
+        _pending = new int[slots];
+        _hostStatus = new int[slots];
+        _traces = new TraceReader(stream, Arena, slots);
+        _status = Arena.Vector<int>(slots);
+        _scratch = Arena.Vector<float>(LargestGradient(layers));
+        for (int slot = 0; slot < slots; slot++)
+        {
+            int width = IsA(slot) ? layers[LayerOf(slot)].FactorInputWidth : layers[LayerOf(slot)].OutputWidth;
+            _inverses[slot] = Arena.Matrix<float>(width, width);
+            _spares[slot] = Arena.Matrix<float>(width, width);
+            Elementwise.Fill(stream, 0, _inverses[slot]);
+        }
+    }
+
+    private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors)
+    {
+        SetDampings(factors);
+        int pending = 0;
+        for (int slot = 0; slot < _inverses.Length; slot++)
+        {
+            if (double.IsFinite(_traces.MeanOf(slot)))
+            {
+                _pending[pending++] = slot;
+            }
+            else
+            {
+                GiveUp(slot);
+            }
+        }
+
+        pending = Attempt(factors, pending, InversePrecision.Single);
+        RecordPending(pending, NumericalEventKind.RetriedInDouble);
+        pending = Attempt(factors, pending, InversePrecision.Double);
+        for (int increase = 0; increase < Options.DampingIncreases && pending > 0; increase++)
+        {
+            IncreaseDampings(pending);
+            RecordPending(pending, NumericalEventKind.DampingIncreased);
+            pending = Attempt(factors, pending, InversePrecision.Double);
+        }
+
+        for (int i = 0; i < pending; i++)
+        {
+            GiveUp(_pending[i]);
+        }
+    }
+
+    private protected override void ApplyCore(int layer, MatrixView<float> gradient, MatrixView<float> update)
+    {
+        int slot = layer * _slotsPerLayer;
+        MatrixView<float> left = gradient;
+        if (_slotsPerLayer == 2)
+        {
+            left = _scratch.Slice(0, gradient.Rows * gradient.Columns).AsMatrix(gradient.Rows, gradient.Columns);
+            Gemm.Run(Stream, Transpose.No, Transpose.No, 1, _inverses[slot + 1], gradient, 0, left);
+        }
+
+        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, left, _inverses[slot], 0, update);
+    }
+
+    private protected override void VisitInverses(IStateVisitor visitor)
+    {
+        for (int slot = 0; slot < _inverses.Length; slot++)
+        {
+            string name = $"{(IsA(slot) ? "a" : "b")}.{Layers[LayerOf(slot)].Name}";
+            visitor.Integer($"inverses.good.{name}", ref _isGood[slot]);
+            visitor.Vector($"inverses.{name}", _inverses[slot].AsVector());
+        }
+    }
+
+    private int LayerOf(int slot) => slot / _slotsPerLayer;
+
+    private bool IsA(int slot) => slot % _slotsPerLayer == 0;
+
+    private MatrixView<float> FactorOf(ReadOnlySpan<KroneckerPair> factors, int slot) =>
+        IsA(slot) ? factors[LayerOf(slot)].A : factors[LayerOf(slot)].B;
+
+    private void SetDampings(ReadOnlySpan<KroneckerPair> factors)
+    {
+        for (int slot = 0; slot < _inverses.Length; slot++)
+        {
+            _traces.Measure(slot, FactorOf(factors, slot));
+        }
+
+        _traces.Read();
+        for (int slot = 0; slot < _inverses.Length; slot += _slotsPerLayer)
+        {
+            double meanA = _traces.MeanOf(slot);
+            double meanB = _slotsPerLayer == 2 ? _traces.MeanOf(slot + 1) : 0;
+            bool bothFinite = double.IsFinite(meanA) && double.IsFinite(meanB);
+            FactorDamping damping = FactorDamping.Split(
+                Options.Style, Options.Damping, bothFinite ? meanA : 0, bothFinite ? meanB : 0);
+            _dampings[slot] = damping.A;
+            if (_slotsPerLayer == 2)
+            {
+                _dampings[slot + 1] = damping.B;
+            }
+        }
+    }
+
+    /// <summary>Inverts the pending slots together; keeps those that fail at the front of the list and returns their number.</summary>
+    private int Attempt(ReadOnlySpan<KroneckerPair> factors, int pending, InversePrecision precision)
+    {
+        if (pending == 0)
+        {
+            return 0;
+        }
+
+        for (int i = 0; i < pending; i++)
+        {
+            int slot = _pending[i];
+            _items[i] = new DampedInverseItem(FactorOf(factors, slot), (float)_dampings[slot], _spares[slot]);
+        }
+
+        DampedInverse.Run(Stream, _items.AsSpan(0, pending), _status.Slice(0, pending), precision);
+        Stream.Download(_status.Slice(0, pending), _hostStatus.AsSpan(0, pending));
+        int failed = 0;
+        for (int i = 0; i < pending; i++)
+        {
+            int slot = _pending[i];
+            if (_hostStatus[i] == 0)
+            {
+                (_inverses[slot], _spares[slot]) = (_spares[slot], _inverses[slot]);
+                _isGood[slot] = 1;
+            }
+            else
+            {
+                _pending[failed++] = slot;
+            }
+        }
+
+        return failed;
+    }
+
+    private void IncreaseDampings(int pending)
+    {
+        for (int i = 0; i < pending; i++)
+        {
+            int slot = _pending[i];
+            double increased = Math.Max(10 * _dampings[slot], SmallestRelativeDamping * _traces.MeanOf(slot));
+            _dampings[slot] = Math.Min(increased, float.MaxValue);
+        }
+    }
+
+    private void RecordPending(int pending, NumericalEventKind kind)
+    {
+        for (int i = 0; i < pending; i++)
+        {
+            Record(LayerOf(_pending[i]), IsA(_pending[i]) ? "A" : "B", kind);
+        }
+    }
+
+    /// <summary>Keeps the last good inverse, or without one <c>I/(tr/n + λ)</c>; 0 where the trace is not finite, so that the
+    /// layer stands still until its factor is usable.</summary>
+    private void GiveUp(int slot)
+    {
+        bool keep = _isGood[slot] != 0;
+        Record(
+            LayerOf(slot), IsA(slot) ? "A" : "B", keep ? NumericalEventKind.KeptLastInverse : NumericalEventKind.UsedScaledIdentity);
+        if (!keep)
+        {
+            double scale = 1 / (_traces.MeanOf(slot) + _dampings[slot]);
+            ScaledIdentity.Write(Stream, double.IsFinite(scale) ? (float)scale : 0, _inverses[slot]);
+        }
+    }
+}

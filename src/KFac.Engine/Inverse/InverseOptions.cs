@@ -1,0 +1,26 @@
+namespace KFac.Engine;
+
+/// <summary>How factors are inverted, and what happens when one can't be.</summary>
+public sealed record InverseOptions
+{
+    /// <summary>How λ enters.</summary>
+    public DampingStyle Style { get; init; } = DampingStyle.FactoredPi;
+
+    /// <summary>λ, at least 0.</summary>
+    public double Damping { get; init; } = 1e-3;
+
+    /// <summary>How many times damping is increased tenfold for a factor that fails in float64 too.</summary>
+    public int DampingIncreases { get; init; } = 4;
+
+    /// <summary>Called at every numerical event; null for no call. Events are counted in either case.</summary>
+    public Action<NumericalEvent>? OnEvent { get; init; }
+
+    /// <summary>Throws when a value is out of range.</summary>
+    /// <exception cref="ArgumentException">Names the value, what was given and what is wanted.</exception>
+    public void Validate()
+    {
+        OptionCheck.Defined(Style, nameof(Style));
+        OptionCheck.NonNegative(Damping, nameof(Damping));
+        OptionCheck.AtLeast(DampingIncreases, 0, nameof(DampingIncreases));
+    }
+}

@@ -1,0 +1,29 @@
+using KFac.Kernels;
+
+namespace KFac.Engine;
+
+/// <summary>Mean eigenvalues <c>tr A / n</c> of several matrices, read back together.</summary>
+internal sealed class TraceReader(DeviceStream stream, Arena arena, int count)
+{
+    private readonly VectorView<double> _device = arena.Vector<double>(count);
+    private readonly double[] _means = new double[count];
+    private readonly int[] _widths = new int[count];
+
+    public void Measure(int index, MatrixView<float> matrix)
+    {
+        Reduction.Trace(stream, matrix, _device.Slice(index, 1));
+        _widths[index] = matrix.Rows;
+    }
+
+    /// <summary>Waits for what has been measured.</summary>
+    public void Read()
+    {
+        stream.Download(_device, _means);
+        for (int i = 0; i < _means.Length; i++)
+        {
+            _means[i] /= _widths[i];
+        }
+    }
+
+    public double MeanOf(int index) => _means[index];
+}

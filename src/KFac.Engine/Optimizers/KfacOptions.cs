@@ -1,0 +1,99 @@
+namespace KFac.Engine;
+
+/// <summary>Settings of <see cref="KfacOptimizer"/>.</summary>
+public sealed record KfacOptions : FactorOptions
+{
+    /// <summary>Steps between updates of the factors, at least 1. The first step always updates.</summary>
+    public int FactorInterval { get; init; } = 1;
+
+    /// <summary>Steps between inversions (FOOF's T), at least 1. The first step always inverts.</summary>
+    public int InverseInterval { get; init; } = 1;
+
+    /// <summary>FOOF's S: factors are updated only in the S steps that end with an inversion, S ≤ T; null updates by
+    /// <see cref="FactorInterval"/>.</summary>
+    public int? UpdatesBeforeInversion { get; init; }
+
+    /// <summary>λ, at least 0.</summary>
+    public double Damping { get; init; } = 1e-3;
+
+    /// <summary>How λ enters; null is <see cref="DampingStyle.FactoredPi"/>, or <see cref="DampingStyle.InputOnly"/> for
+    /// <see cref="CurvatureKind.ForwardOnly"/>, which takes no other.</summary>
+    public DampingStyle? Style { get; init; }
+
+    /// <summary>μ, from 0 to less than 1: <c>v ← μ·v + ΔW</c>.</summary>
+    public double Momentum { get; init; } = 0.9;
+
+    /// <summary>Whether the step looks ahead: <c>θ ← θ − η(ΔW + μ·v)</c> instead of <c>θ ← θ − η·v</c>.</summary>
+    public bool Nesterov { get; init; }
+
+    /// <summary>Weight decay; <c>decay·θ</c> is added after preconditioning.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>κ of KL clipping; null leaves the update as it is.</summary>
+    public double? KlClip { get; init; }
+
+    /// <summary>Seed of the Monte-Carlo samples; step k draws from a sequence of its own.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Called at every numerical event; null for no call. Events are counted in either case.</summary>
+    public Action<NumericalEvent>? OnEvent { get; init; }
+
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        OptionCheck.AtLeast(FactorInterval, 1, nameof(FactorInterval));
+        OptionCheck.AtLeast(InverseInterval, 1, nameof(InverseInterval));
+        OptionCheck.NonNegative(Damping, nameof(Damping));
+        OptionCheck.InHalfOpenUnitInterval(Momentum, nameof(Momentum));
+        OptionCheck.NonNegative(WeightDecay, nameof(WeightDecay));
+        ValidateUpdatesBeforeInversion();
+        ValidateStyle();
+        if (KlClip is { } clip)
+        {
+            OptionCheck.Positive(clip, nameof(KlClip));
+        }
+    }
+
+    internal InverseOptions ToInverseOptions() => new()
+    {
+        Style = Style ?? (Kind == CurvatureKind.ForwardOnly ? DampingStyle.InputOnly : DampingStyle.FactoredPi),
+        Damping = Damping,
+        OnEvent = OnEvent,
+    };
+
+    private void ValidateUpdatesBeforeInversion()
+    {
+        if (UpdatesBeforeInversion is not { } updates)
+        {
+            return;
+        }
+
+        if (updates < 1 || updates > InverseInterval)
+        {
+            throw new ArgumentException(
+                $"UpdatesBeforeInversion is {updates}; wanted 1 to InverseInterval, which is {InverseInterval}.");
+        }
+
+        if (FactorInterval != 1)
+        {
+            throw new ArgumentException(
+                $"FactorInterval is {FactorInterval} and UpdatesBeforeInversion is {updates}; wanted only one of them set.");
+        }
+    }
+
+    private void ValidateStyle()
+    {
+        if (Style is not { } style)
+        {
+            return;
+        }
+
+        OptionCheck.Defined(style, nameof(Style));
+        if ((style == DampingStyle.InputOnly) != (Kind == CurvatureKind.ForwardOnly))
+        {
+            throw new ArgumentException(
+                $"Style is {style} and Kind is {Kind}; wanted InputOnly exactly with ForwardOnly, which has no B.");
+        }
+    }
+}
