@@ -159,7 +159,7 @@ internal static unsafe class GemmCore
                     for (int column = 0; column < n; column += TTile.Columns)
                     {
                         int columns = Math.Min(TTile.Columns, n - column);
-                        GemmPanel.Pack(panelB, TTile.Columns, steps, columns, b.From(depth, column));
+                        TTile.Pack(panelB, steps, columns, b.From(depth, column));
                         MultiplyPanel(
                             rows, columns, steps, alpha, packedA, panelB, depth == 0 ? beta : 1, c + (row * ldc) + column, ldc);
                     }
@@ -171,7 +171,7 @@ internal static unsafe class GemmCore
         {
             for (int row = 0; row < rows; row += TTile.Columns)
             {
-                GemmPanel.Pack(packed, TTile.Columns, steps, Math.Min(TTile.Columns, rows - row), source.From(0, row));
+                TTile.Pack(packed, steps, Math.Min(TTile.Columns, rows - row), source.From(0, row));
                 packed += TTile.Columns * steps;
             }
         }

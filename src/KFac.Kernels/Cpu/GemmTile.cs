@@ -17,6 +17,9 @@ internal unsafe interface IGemmTile
     /// <summary>Columns of B and C, a multiple of <see cref="Rows"/>: the width of every packed panel.</summary>
     static abstract int Columns { get; }
 
+    /// <inheritdoc cref="GemmPanel{TSimd, TVector}.Pack"/>
+    static abstract void Pack(float* panel, int k, int columns, StridedMatrix source);
+
     /// <summary><c>C ← α·AB + β·C</c>; C is not read where β is 0.</summary>
     /// <param name="k">Inner dimension.</param>
     /// <param name="a">Element (i, p) of A is <c>a[p·strideA + i]</c>.</param>
@@ -32,6 +35,9 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
     public static int Rows => 8;
 
     public static int Columns => 3 * Simd512.Count;
+
+    public static void Pack(float* panel, int k, int columns, StridedMatrix source) =>
+        GemmPanel<Simd512, Vector512<float>>.Pack(panel, k, columns, source);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)
@@ -114,6 +120,9 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
     public static int Rows => 4;
 
     public static int Columns => 3 * TSimd.Count;
+
+    public static void Pack(float* panel, int k, int columns, StridedMatrix source) =>
+        GemmPanel<TSimd, TVector>.Pack(panel, k, columns, source);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)

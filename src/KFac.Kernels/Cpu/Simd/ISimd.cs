@@ -45,4 +45,10 @@ internal unsafe interface ISimd<TVector>
 
     /// <summary>The sum of the elements.</summary>
     static abstract float Sum(TVector value);
+
+    /// <summary>Four adjacent elements from each of <see cref="Count"/>/4 places that are <paramref name="stride"/> apart.</summary>
+    static abstract TVector LoadQuads(float* source, long stride);
+
+    /// <summary>Transposes, in every group of four elements, the 4×4 matrix whose rows are the four vectors.</summary>
+    static abstract void TransposeQuads(ref TVector row0, ref TVector row1, ref TVector row2, ref TVector row3);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace KFac.Kernels.Cpu;
 
@@ -35,4 +36,28 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
     public static Vector128<float> Abs(Vector128<float> value) => Vector128.Abs(value);
 
     public static float Sum(Vector128<float> value) => Vector128.Sum(value);
+
+    public static Vector128<float> LoadQuads(float* source, long stride) => Vector128.Load(source);
+
+    public static void TransposeQuads(
+        ref Vector128<float> row0, ref Vector128<float> row1, ref Vector128<float> row2, ref Vector128<float> row3)
+    {
+        if (Sse.IsSupported)
+        {
+            Vector128<float> low01 = Sse.UnpackLow(row0, row1), high01 = Sse.UnpackHigh(row0, row1);
+            Vector128<float> low23 = Sse.UnpackLow(row2, row3), high23 = Sse.UnpackHigh(row2, row3);
+            row0 = Sse.MoveLowToHigh(low01, low23);
+            row1 = Sse.MoveHighToLow(low23, low01);
+            row2 = Sse.MoveLowToHigh(high01, high23);
+            row3 = Sse.MoveHighToLow(high23, high01);
+        }
+        else
+        {
+            (Vector128<float> old0, Vector128<float> old1, Vector128<float> old2, Vector128<float> old3) = (row0, row1, row2, row3);
+            row0 = Vector128.Create(old0[0], old1[0], old2[0], old3[0]);
+            row1 = Vector128.Create(old0[1], old1[1], old2[1], old3[1]);
+            row2 = Vector128.Create(old0[2], old1[2], old2[2], old3[2]);
+            row3 = Vector128.Create(old0[3], old1[3], old2[3], old3[3]);
+        }
+    }
 }

@@ -36,4 +36,17 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
     public static Vector256<float> Abs(Vector256<float> value) => Vector256.Abs(value);
 
     public static float Sum(Vector256<float> value) => Vector256.Sum(value);
+
+    public static Vector256<float> LoadQuads(float* source, long stride) => Vector256.Create(Vector128.Load(source), Vector128.Load(source + stride));
+
+    public static void TransposeQuads(
+        ref Vector256<float> row0, ref Vector256<float> row1, ref Vector256<float> row2, ref Vector256<float> row3)
+    {
+        Vector256<double> low01 = Avx.UnpackLow(row0, row1).AsDouble(), high01 = Avx.UnpackHigh(row0, row1).AsDouble();
+        Vector256<double> low23 = Avx.UnpackLow(row2, row3).AsDouble(), high23 = Avx.UnpackHigh(row2, row3).AsDouble();
+        row0 = Avx.UnpackLow(low01, low23).AsSingle();
+        row1 = Avx.UnpackHigh(low01, low23).AsSingle();
+        row2 = Avx.UnpackLow(high01, high23).AsSingle();
+        row3 = Avx.UnpackHigh(high01, high23).AsSingle();
+    }
 }

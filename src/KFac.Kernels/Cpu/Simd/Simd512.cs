@@ -36,4 +36,18 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> Abs(Vector512<float> value) => Vector512.Abs(value);
 
     public static float Sum(Vector512<float> value) => Vector512.Sum(value);
+
+    public static Vector512<float> LoadQuads(float* source, long stride) => Vector512.Create(
+        Simd256.LoadQuads(source, stride), Simd256.LoadQuads(source + (2 * stride), stride));
+
+    public static void TransposeQuads(
+        ref Vector512<float> row0, ref Vector512<float> row1, ref Vector512<float> row2, ref Vector512<float> row3)
+    {
+        Vector512<double> low01 = Avx512F.UnpackLow(row0, row1).AsDouble(), high01 = Avx512F.UnpackHigh(row0, row1).AsDouble();
+        Vector512<double> low23 = Avx512F.UnpackLow(row2, row3).AsDouble(), high23 = Avx512F.UnpackHigh(row2, row3).AsDouble();
+        row0 = Avx512F.UnpackLow(low01, low23).AsSingle();
+        row1 = Avx512F.UnpackHigh(low01, low23).AsSingle();
+        row2 = Avx512F.UnpackLow(high01, high23).AsSingle();
+        row3 = Avx512F.UnpackHigh(high01, high23).AsSingle();
+    }
 }
