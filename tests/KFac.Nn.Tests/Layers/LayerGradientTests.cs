@@ -1,0 +1,113 @@
+using KFac.Engine;
+using KFac.Reference;
+using KFac.Testing;
+using Xunit;
+
+namespace KFac.Nn.Tests;
+
+/// <summary>Every layer: outputs and gradients against float64, and the captured rows against the gradients.</summary>
+public class LayerGradientTests
+{
+    private static readonly double[,] _precision = { { 2, 0.5, 0.25 }, { 0.5, 1.5, -0.5 }, { 0.25, -0.5, 1 } };
+
+    public static TheoryData<string> Cases => new(LayerCases.Names);
+
+    public static TheoryData<string> CasesWithoutSharedLayers => new(LayerCases.Names.Where(name => name != "shared twice"));
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Output_is_that_of_the_equations(string name)
+    {
+        LayerCase layers = LayerCases.Make(name);
+        using var test = new TestNetwork(layers.Root, new SquaredErrorLoss());
+        Variable output = test.Forward(layers.Input);
+        double[] expected = layers.Forward(TestData.ToDouble(test.Parameters), TestData.ToDouble(test.Inputs));
+        ErrorBound.AssertWithinAndSharp(test.Read(output.Value), expected, Tolerance(expected), name);
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Weight_gradients_are_finite_differences(string name)
+    {
+        LayerCase layers = LayerCases.Make(name);
+        using var test = new TestNetwork(layers.Root, LossFor(name));
+        test.Forward(layers.Input);
+        float[] targets = test.SetValueTargets();
+        test.Network.Backward();
+
+        double[] inputs = TestData.ToDouble(test.Inputs);
+        double[] expected = FiniteDifference.Gradient(
+            p => MeanLoss(name, layers.Forward(p, inputs), TestData.ToDouble(targets)), TestData.ToDouble(test.Parameters));
+        ErrorBound.AssertWithinAndSharp(test.Gradients(), expected, Tolerance(expected), name);
+    }
+
+    /// <summary>∇W of the summed loss is GᵀA over what the layer hands over, for a single use of each layer.</summary>
+    [Theory]
+    [MemberData(nameof(CasesWithoutSharedLayers))]
+    public void Captured_rows_make_the_weight_gradients(string name)
+    {
+        LayerCase layers = LayerCases.Make(name);
+        using var test = new TestNetwork(layers.Root, LossFor(name));
+        test.Forward(layers.Input);
+        test.SetValueTargets();
+        Capture inputs = test.CaptureInputs();
+        Capture gradients = test.CaptureOutputGradients(CurvatureKind.Empirical);
+        var training = new Capture(test);
+        test.Network.Backward(training);
+        double[] expected = Array.ConvertAll(test.Gradients(), g => (double)g * test.Network.LossTerms);
+        ErrorBound.AssertWithinAndSharp(OuterProducts(test.Network, inputs, gradients), expected, Tolerance(expected), name);
+        ErrorBound.AssertWithinAndSharp(OuterProducts(test.Network, inputs, training), expected, Tolerance(expected), name);
+        Assert.All(training.Deliveries, delivery => Assert.Equal(test.Network.LossTerms, delivery.Scale));
+        Assert.All(gradients.Deliveries, delivery => Assert.Equal(1f, delivery.Scale));
+    }
+
+    private static SquaredErrorLoss LossFor(string name) => Width(name) == 3 ? new SquaredErrorLoss(_precision) : new SquaredErrorLoss();
+
+    private static int Width(string name) => name is "mean" or "sum" or "inverse root" or "attention" ? 2 : 3;
+
+    private static double MeanLoss(string name, double[] outputs, double[] targets)
+    {
+        int width = Width(name);
+        double[] precision = width == 3 ? [.. _precision.Cast<double>()] : [1, 0, 0, 1];
+        double sum = 0;
+        for (int i = 0; i < outputs.Length; i += width)
+        {
+            sum += LossFunctions.SquaredError(outputs.AsSpan(i, width), targets.AsSpan(i, width), precision);
+        }
+
+        return sum / (outputs.Length / width);
+    }
+
+    private static float[] OuterProducts(Network network, Capture inputs, Capture gradients)
+    {
+        var result = new float[network.Parameters.Values.Length];
+        foreach (ParameterBlock block in network.Parameters.Blocks)
+        {
+            KroneckerLayer layer = network.Layers[block.Layer];
+            float[] a = inputs.RowsOf(block.Layer);
+            float[] g = gradients.RowsOf(block.Layer);
+            float scale = gradients.Deliveries.First(d => d.Layer == block.Layer).Scale;
+            for (int row = 0; row < g.Length / layer.OutputWidth; row++)
+            {
+                for (int i = 0; i < block.Rows * block.Columns; i++)
+                {
+                    int column = i % block.Columns;
+                    float input = column < layer.InputWidth ? a[(row * layer.InputWidth) + column] : 1f;
+                    result[block.Offset + i] += scale * g[(row * layer.OutputWidth) + (i / block.Columns)] * input;
+                }
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>A path through these networks has at most 64 roundings on sums whose terms are no larger than a few times
+    /// the largest result; finite differences leave far less.</summary>
+    private static double[] Tolerance(double[] expected)
+    {
+        double largest = expected.Max(Math.Abs);
+        var tolerance = new double[expected.Length];
+        Array.Fill(tolerance, (4 * ErrorBound.Gamma(64) * largest) + (FiniteDifference.RelativeError * largest));
+        return tolerance;
+    }
+}
