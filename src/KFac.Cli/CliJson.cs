@@ -5,4 +5,6 @@ namespace KFac.Cli;
 /// <summary>Serialisers of the commands' JSON results; keys are camelCase and part of the public interface.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(DevicesResult))]
+[JsonSerializable(typeof(EighResult))]
+[JsonSerializable(typeof(InverseResult))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -55,6 +55,8 @@ internal sealed class KfacApplication
     private static KfacCommand[] Commands() =>
     [
         new DevicesCommand(),
+        new InverseCommand(),
+        new EighCommand(),
     ];
 
     private int Execute(KfacCommand command, ParseResult parse)

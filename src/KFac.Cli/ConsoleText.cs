@@ -1,0 +1,26 @@
+using System.Globalization;
+using Spectre.Console;
+
+namespace KFac.Cli;
+
+/// <summary>How results look to people: two columns, numbers with four digits.</summary>
+internal static class ConsoleText
+{
+    /// <summary>One line a field, names aligned.</summary>
+    public static void WriteFields(this IAnsiConsole console, params ReadOnlySpan<(string Name, string Value)> fields)
+    {
+        Grid grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn(new GridColumn().NoWrap());
+        foreach ((string name, string value) in fields)
+        {
+            grid.AddRow(new Text(name), new Text(value));
+        }
+
+        console.Write(grid);
+    }
+
+    /// <summary>Four significant digits.</summary>
+    public static string ToText(this double value) => value.ToString("G4", CultureInfo.InvariantCulture);
+
+    /// <inheritdoc cref="ToText(double)"/>
+    public static string ToText(this float value) => value.ToString("G4", CultureInfo.InvariantCulture);
+}

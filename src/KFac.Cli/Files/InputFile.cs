@@ -1,0 +1,115 @@
+using KFac.Kernels;
+using KFac.Nn;
+
+namespace KFac.Cli;
+
+/// <summary>An array file on the device, all its numbers finite.</summary>
+/// <param name="Path">Where it was read from.</param>
+/// <param name="Shape">Its dimensions.</param>
+/// <param name="Rows">The elements as [product of all dimensions but the last, last].</param>
+internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixView<float> Rows)
+{
+    /// <summary>Largest difference between <c>a_ij</c> and <c>a_ji</c>, as a share of the largest magnitude, in a matrix
+    /// that counts as symmetric: well above the rounding of a float32 product that was computed as a full GEMM.</summary>
+    public const float SymmetryTolerance = 1e-5f;
+
+    private const int PieceElements = 1 << 18;
+
+    /// <summary>Reads an array with at least two dimensions, none of them 0, piece by piece into device memory.</summary>
+    /// <exception cref="InvalidDataException">Wrong shape or type, or a NaN or infinity, which is named by its index.</exception>
+    public static InputFile ReadRows(DeviceStream stream, Arena arena, string path)
+    {
+        using NpyReader reader = NpyReader.Open(path);
+        NpyHeader header = reader.Header;
+        if (header.Shape.Count < 2)
+        {
+            throw new InvalidDataException($"{path} has shape {header}; wanted at least two dimensions.");
+        }
+
+        int columns = header.Shape[^1];
+        VectorView<float> values = arena.Vector<float>(header.Count);
+        var piece = new float[Math.Min(PieceElements, header.Count)];
+        for (int start = 0; start < header.Count; start += piece.Length)
+        {
+            Span<float> part = piece.AsSpan(0, Math.Min(piece.Length, header.Count - start));
+            reader.Read(part);
+            RequireFinite(path, header.Shape, part, start);
+            stream.Upload<float>(part, values.Slice(start, part.Length));
+        }
+
+        return new InputFile(path, header.Shape, values.AsMatrix(columns == 0 ? 0 : header.Count / columns, columns));
+    }
+
+    /// <summary>Reads a matrix.</summary>
+    /// <inheritdoc cref="ReadRows"/>
+    public static InputFile ReadMatrix(DeviceStream stream, Arena arena, string path)
+    {
+        InputFile file = ReadRows(stream, arena, path);
+        if (file.Shape.Count != 2 || file.Rows.IsEmpty)
+        {
+            throw new InvalidDataException($"{path} has shape {file.ShapeText}; wanted a matrix with at least one element.");
+        }
+
+        return file;
+    }
+
+    /// <summary>Reads a symmetric matrix; operations then use its lower triangle.</summary>
+    /// <inheritdoc cref="ReadRows"/>
+    public static InputFile ReadSymmetric(DeviceStream stream, Arena arena, string path)
+    {
+        InputFile file = ReadMatrix(stream, arena, path);
+        int size = file.Rows.Rows;
+        if (file.Rows.Columns != size)
+        {
+            throw new InvalidDataException($"{path} has shape {file.ShapeText}; wanted a square matrix.");
+        }
+
+        var values = new float[size * size];
+        stream.Download(file.Rows, values);
+        RequireSymmetric(path, values, size);
+        return file;
+    }
+
+    /// <summary>The shape as NumPy prints it.</summary>
+    public string ShapeText => $"({string.Join(", ", Shape)}{(Shape.Count == 1 ? "," : "")})";
+
+    private static void RequireSymmetric(string path, float[] values, int size)
+    {
+        float largest = values.Max(MathF.Abs);
+        for (int row = 0; row < size; row++)
+        {
+            for (int column = 0; column < row; column++)
+            {
+                float lower = values[(row * size) + column];
+                float upper = values[(column * size) + row];
+                if (MathF.Abs(lower - upper) > SymmetryTolerance * largest)
+                {
+                    throw new InvalidDataException(
+                        $"{path} is not symmetric: element ({row}, {column}) is {lower} and ({column}, {row}) is {upper}; "
+                        + $"wanted them within {SymmetryTolerance} of the largest magnitude, {largest}.");
+                }
+            }
+        }
+    }
+
+    private static void RequireFinite(string path, IReadOnlyList<int> shape, ReadOnlySpan<float> values, int start)
+    {
+        int found = values.IndexOfNonFinite();
+        if (found >= 0)
+        {
+            string index = string.Join(", ", IndexOf(start + found, shape));
+            throw new InvalidDataException($"{path} holds {values[found]} at index ({index}); wanted finite numbers.");
+        }
+    }
+
+    private static int[] IndexOf(int position, IReadOnlyList<int> shape)
+    {
+        var index = new int[shape.Count];
+        for (int axis = shape.Count - 1; axis >= 0; axis--)
+        {
+            (position, index[axis]) = Math.DivRem(position, shape[axis]);
+        }
+
+        return index;
+    }
+}
