@@ -5,9 +5,11 @@ using KFac.Kernels;
 namespace KFac.Cli;
 
 /// <summary><c>kfac inverse</c>: <c>(A + λI)⁻¹</c> of a symmetric matrix, through Cholesky.</summary>
-/// <remarks>A matrix that fails in float32 is tried again in float64, which is reported. JSON:
-/// <c>{device, size, damping, precision, inverse:{path, size}, seconds}</c>; <c>precision</c> is <c>single</c> or
-/// <c>double</c>; <c>seconds</c> is the computation without reading and writing files.</remarks>
+/// <remarks>A matrix that fails in float32, or whose inverse has no correct digit there, is tried again in float64, which is
+/// reported. One that is singular to float64's precision is refused. JSON:
+/// <c>{device, size, damping, precision, condition, inverse:{path, size}, seconds}</c>; <c>precision</c> is <c>single</c>
+/// or <c>double</c>; <c>condition</c> is ‖A + λI‖₁·‖(A + λI)⁻¹‖₁; <c>seconds</c> is the computation without reading and
+/// writing files.</remarks>
 internal sealed class InverseCommand : KfacCommand
 {
     private readonly Option<string> _matrix = OptionFactory.Path("--matrix", "Symmetric matrix A, .npy [n, n].");
@@ -36,44 +38,68 @@ internal sealed class InverseCommand : KfacCommand
         MatrixView<float> inverse = arena.Matrix<float>(size, size);
 
         long start = Stopwatch.GetTimestamp();
-        InversePrecision precision = Invert(stream, arena, matrix, damping, inverse);
+        (InversePrecision precision, double condition) = Invert(stream, arena, matrix, damping, inverse);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
         string path = files.Write(Path.GetFileName(target), stream, inverse, size, size);
         files.Commit();
-        var result = new InverseResult(device.Name, size, damping, Describe(precision), new SquareFileResult(path, size), seconds);
+        var result = new InverseResult(device.Name, size, damping, Describe(precision), condition, new SquareFileResult(path, size), seconds);
         context.Report(result, CliJson.Default.InverseResult, console => console.WriteFields(
             ("inverse", $"{path} ({size}×{size})"),
             ("damping", result.Damping.ToText()),
             ("precision", result.Precision),
+            ("condition", condition.ToText()),
             ("seconds", seconds.ToText())));
         return ExitCode.Success;
     }
 
-    private static InversePrecision Invert(
+    private static (InversePrecision Precision, double Condition) Invert(
         DeviceStream stream, Arena arena, InputFile matrix, double damping, MatrixView<float> inverse)
     {
         VectorView<int> status = arena.Vector<int>(1);
         var item = new DampedInverseItem(matrix.Rows, (float)damping, inverse);
-        DampedInverse.Run(stream, [item], status, InversePrecision.Single);
-        if (stream.Read(status) == 0)
+        foreach (InversePrecision precision in (ReadOnlySpan<InversePrecision>)[InversePrecision.Single, InversePrecision.Double])
         {
-            return InversePrecision.Single;
+            DampedInverse.Run(stream, [item], status, precision);
+            if (stream.Read(status) == 0)
+            {
+                double condition = OneNorm(stream, matrix.Rows, damping) * OneNorm(stream, inverse, 0);
+                double unitRoundoff = precision == InversePrecision.Single ? Math.ScaleB(1, -24) : Math.ScaleB(1, -53);
+                if (condition * matrix.Rows.Rows * unitRoundoff < 1)
+                {
+                    return (precision, condition);
+                }
+            }
         }
 
-        DampedInverse.Run(stream, [item], status, InversePrecision.Double);
-        int pivot = stream.Read(status);
-        return pivot == 0
-            ? InversePrecision.Double
-            : throw new ArithmeticException(
-                $"{matrix.Path} with damping {damping.ToText()} is not positive definite (pivot {pivot - 1}, in float64 too); raise --damping.");
+        throw new ArithmeticException(
+            $"{matrix.Path} with damping {damping.ToText()} is singular or not positive definite, in float64 too; raise --damping.");
+    }
+
+    /// <summary>Largest column sum of magnitudes of <c>matrix + shift·I</c>.</summary>
+    private static double OneNorm(DeviceStream stream, MatrixView<float> matrix, double shift)
+    {
+        int size = matrix.Rows;
+        var row = new float[size];
+        var sums = new double[size];
+        for (int i = 0; i < size; i++)
+        {
+            stream.Download(matrix.Row(i), row);
+            for (int j = 0; j < size; j++)
+            {
+                sums[j] += Math.Abs(row[j] + (i == j ? shift : 0));
+            }
+        }
+
+        return sums.Max();
     }
 
     private static string Describe(InversePrecision precision) => precision == InversePrecision.Single ? "single" : "double";
 }
 
 /// <summary>Result of <see cref="InverseCommand"/>.</summary>
-internal sealed record InverseResult(string Device, int Size, double Damping, string Precision, SquareFileResult Inverse, double Seconds);
+internal sealed record InverseResult(
+    string Device, int Size, double Damping, string Precision, double Condition, SquareFileResult Inverse, double Seconds);
 
 /// <summary>A square matrix that was written.</summary>
 /// <param name="Path">The file.</param>

@@ -15,18 +15,17 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
 
     private const int PieceElements = 1 << 18;
 
-    /// <summary>Reads an array with at least two dimensions, none of them 0, piece by piece into device memory.</summary>
+    /// <summary>Reads an array with at least two dimensions, the last not 0, piece by piece into device memory.</summary>
     /// <exception cref="InvalidDataException">Wrong shape or type, or a NaN or infinity, which is named by its index.</exception>
     public static InputFile ReadRows(DeviceStream stream, Arena arena, string path)
     {
         using NpyReader reader = NpyReader.Open(path);
         NpyHeader header = reader.Header;
-        if (header.Shape.Count < 2)
+        if (header.Shape.Count < 2 || header.Shape[^1] == 0)
         {
-            throw new InvalidDataException($"{path} has shape {header}; wanted at least two dimensions.");
+            throw new InvalidDataException($"{path} has shape {header}; wanted at least two dimensions, the last not 0.");
         }
 
-        int columns = header.Shape[^1];
         VectorView<float> values = arena.Vector<float>(header.Count);
         var piece = new float[Math.Min(PieceElements, header.Count)];
         for (int start = 0; start < header.Count; start += piece.Length)
@@ -37,7 +36,7 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
             stream.Upload<float>(part, values.Slice(start, part.Length));
         }
 
-        return new InputFile(path, header.Shape, values.AsMatrix(columns == 0 ? 0 : header.Count / columns, columns));
+        return new InputFile(path, header.Shape, values.AsMatrix(header.Count / header.Shape[^1], header.Shape[^1]));
     }
 
     /// <summary>Reads a matrix.</summary>
