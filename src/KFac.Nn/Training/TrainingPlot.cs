@@ -1,0 +1,95 @@
+using System.Net;
+using System.Text;
+
+namespace KFac.Nn;
+
+/// <summary>Draws the evaluations of a run as a self-contained SVG: loss above, accuracy or squared error below.</summary>
+public static class TrainingPlot
+{
+    private const double Width = 720;
+    private const double PanelHeight = 300;
+    private const double Left = 72;
+    private const double Right = 24;
+    private const double Top = 44;
+    private const double Bottom = 48;
+    private const string TrainColour = "#1f5fa8";
+    private const string ValidationColour = "#c8501e";
+
+    /// <summary>Renders the plot.</summary>
+    /// <param name="title">What was trained, for example workload and optimizer.</param>
+    /// <param name="workload">Says which metrics there are.</param>
+    /// <param name="evaluations">Oldest first; may be empty.</param>
+    public static string Render(string title, Workload workload, IReadOnlyList<Evaluation> evaluations)
+    {
+        ArgumentNullException.ThrowIfNull(workload);
+        ArgumentNullException.ThrowIfNull(evaluations);
+        bool classify = workload.Task == WorkloadTask.Classification;
+        var svg = new StringBuilder();
+        svg.Append(Text(
+            $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {2 * PanelHeight}\" width=\"{Width}\" height=\"{2 * PanelHeight}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n"));
+        svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n");
+        svg.Append(Text($"<text x=\"{Left}\" y=\"22\" font-size=\"15\" font-weight=\"bold\">{WebUtility.HtmlEncode(title)}</text>\n"));
+        Panel(svg, 0, "loss [nats per image]", logarithmic: true, evaluations, "trainLoss", "validationLoss");
+        Panel(
+            svg,
+            PanelHeight,
+            classify ? "accuracy" : "squared error per image",
+            logarithmic: !classify,
+            evaluations,
+            classify ? "trainAccuracy" : "trainSquaredError",
+            classify ? "validationAccuracy" : "validationSquaredError");
+        return svg.Append("</svg>\n").ToString();
+    }
+
+    private static void Panel(
+        StringBuilder svg, double top, string label, bool logarithmic, IReadOnlyList<Evaluation> evaluations, string train, string validation)
+    {
+        (string Name, string Colour)[] series = [(train, TrainColour), (validation, ValidationColour)];
+        double bottom = top + PanelHeight - Bottom;
+        PlotAxis x = PlotAxis.FromZero(evaluations.Count == 0 ? 1 : evaluations[^1].Step, Left, Width - Right);
+        List<double> values = [.. evaluations.SelectMany(evaluation => series.Select(one => evaluation.Metrics.Get(one.Name)))];
+        PlotAxis y = PlotAxis.Over(values, bottom, top + Top, logarithmic);
+        Frame(svg, top, bottom, label, x, y);
+        for (int i = 0; i < series.Length; i++)
+        {
+            (string name, string colour) = series[i];
+            IEnumerable<string> points = evaluations.Select(evaluation =>
+                Text($"{x.Position(evaluation.Step):0.##},{y.Position(evaluation.Metrics.Get(name)):0.##}"));
+            svg.Append(Text($"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" points=\"{string.Join(' ', points)}\"/>\n"));
+            Legend(svg, top, i, name, colour);
+        }
+    }
+
+    private static void Frame(StringBuilder svg, double top, double bottom, string label, PlotAxis x, PlotAxis y)
+    {
+        const string Grid = "stroke=\"#e2e2e2\"";
+        foreach (double tick in y.Ticks)
+        {
+            double at = y.Position(tick);
+            svg.Append(Text($"<line x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{at:0.##}\" y2=\"{at:0.##}\" {Grid}/>"));
+            svg.Append(Text($"<text x=\"{Left - 8}\" y=\"{at + 4:0.##}\" text-anchor=\"end\">{tick:0.######}</text>\n"));
+        }
+
+        foreach (double tick in x.Ticks)
+        {
+            double at = x.Position(tick);
+            svg.Append(Text($"<line x1=\"{at:0.##}\" x2=\"{at:0.##}\" y1=\"{bottom}\" y2=\"{bottom + 5}\" stroke=\"#222\"/>"));
+            svg.Append(Text($"<text x=\"{at:0.##}\" y=\"{bottom + 18}\" text-anchor=\"middle\">{tick:0.######}</text>\n"));
+        }
+
+        svg.Append(Text($"<path d=\"M{Left} {top + Top}V{bottom}H{Width - Right}\" fill=\"none\" stroke=\"#222\"/>\n"));
+        svg.Append(Text($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{bottom + 36}\" text-anchor=\"middle\">step</text>"));
+        double middle = (top + Top + bottom) / 2;
+        svg.Append(Text($"<text x=\"16\" y=\"{middle}\" text-anchor=\"middle\" transform=\"rotate(-90 16 {middle})\">{label}</text>\n"));
+    }
+
+    private static void Legend(StringBuilder svg, double top, int index, string name, string colour)
+    {
+        double x = Width - Right - 330 + (170 * index);
+        double y = top + Top - 12;
+        svg.Append(Text($"<line x1=\"{x}\" x2=\"{x + 22}\" y1=\"{y - 4}\" y2=\"{y - 4}\" stroke=\"{colour}\" stroke-width=\"1.8\"/>"));
+        svg.Append(Text($"<text x=\"{x + 28}\" y=\"{y}\">{name}</text>\n"));
+    }
+
+    private static string Text(FormattableString text) => FormattableString.Invariant(text);
+}

@@ -1,0 +1,61 @@
+using KFac.Engine;
+using KFac.Kernels;
+
+namespace KFac.Nn;
+
+/// <summary>One step of training: next batch, forward, backward, clipping, update. Allocates nothing once shapes have settled.</summary>
+internal sealed class TrainingStep : IStateful, IDisposable
+{
+    private readonly WorkloadTask _task;
+    private readonly ImageSet _images;
+    private readonly Network _network;
+    private readonly IOptimizer _optimizer;
+    private readonly BatchOrder _order;
+    private readonly ImageBatch _batch;
+    private readonly TensorShape _shape;
+
+    public TrainingStep(DeviceStream stream, TrainingOptions options, ImageData data, Network network, IOptimizer optimizer)
+    {
+        _task = options.Workload.Task;
+        _images = data.Train;
+        _network = network;
+        _optimizer = optimizer;
+        _order = new BatchOrder(_images.Count, options.Workload.BatchSize, options.Seed);
+        _batch = new ImageBatch(stream, options.Workload.BatchSize, _images.PixelCount);
+        _shape = TensorShape.Of(options.Workload.BatchSize, _images.PixelCount);
+    }
+
+    public int StepsPerEpoch => _order.BatchesPerEpoch;
+
+    /// <summary>What the task compares the outputs for a batch with: its labels, or its pixels.</summary>
+    public static Targets TargetsOf(WorkloadTask task, ImageBatch batch) =>
+        task == WorkloadTask.Classification ? Targets.Of(batch.Labels) : Targets.Of(batch.Inputs);
+
+    /// <returns>The mean loss on the batch before the update.</returns>
+    /// <exception cref="TrainingException">The loss is not finite; parameters are as the step before left them.</exception>
+    public double Run(long step, double learningRate)
+    {
+        _batch.Fill(_images, _order.Next());
+        _network.Forward(_batch.Inputs, _shape);
+        _network.SetTargets(TargetsOf(_task, _batch));
+        double loss = _network.MeanLoss();
+        if (!double.IsFinite(loss))
+        {
+            throw new TrainingException(
+                $"The training loss is {loss} at step {step}; the run diverged. Try a smaller learning rate or more damping.", step);
+        }
+
+        _network.Backward(_optimizer.TrainingPassSink);
+        _optimizer.Step(_network, _network.Parameters, learningRate);
+        return loss;
+    }
+
+    public void VisitState(IStateVisitor visitor)
+    {
+        _network.VisitState(visitor);
+        _optimizer.VisitState(visitor);
+        _order.VisitState(visitor);
+    }
+
+    public void Dispose() => _batch.Dispose();
+}
