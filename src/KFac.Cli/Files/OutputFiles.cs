@@ -58,6 +58,11 @@ internal sealed class OutputFiles : IDisposable
     public string Write(string fileName, DeviceStream stream, MatrixView<float> matrix, params ReadOnlySpan<int> shape)
     {
         string target = Path.Combine(_directory, fileName);
+        if (Directory.Exists(target))
+        {
+            throw new IOException($"{target} is a directory; wanted the name of a file.");
+        }
+
         var values = new float[matrix.Rows * matrix.Columns];
         stream.Download(matrix, values);
         int index = values.AsSpan().IndexOfNonFinite();
