@@ -6,5 +6,7 @@ namespace KFac.Cli;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(DevicesResult))]
 [JsonSerializable(typeof(EighResult))]
+[JsonSerializable(typeof(FactorsResult))]
 [JsonSerializable(typeof(InverseResult))]
+[JsonSerializable(typeof(PreconditionResult))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -55,8 +55,10 @@ internal sealed class KfacApplication
     private static KfacCommand[] Commands() =>
     [
         new DevicesCommand(),
+        new FactorsCommand(),
         new InverseCommand(),
         new EighCommand(),
+        new PreconditionCommand(),
     ];
 
     private int Execute(KfacCommand command, ParseResult parse)

@@ -28,7 +28,7 @@ public sealed class KfacApplicationTests : IDisposable
         Assert.Equal(0, result.ExitCode);
         Assert.Equal(string.Empty, result.Error);
         Assert.All(
-            (string[])["devices", "inverse", "eigh"],
+            (string[])["devices", "factors", "inverse", "eigh", "precondition", "train"],
             command => Assert.Contains($"  {command} ", result.Output, StringComparison.Ordinal));
     }
 

@@ -23,7 +23,8 @@ internal sealed class EighCommand : KfacCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using OutputFiles files = OutputFiles.InDirectory(context.Required(_out));
+        string directory = context.Required(_out);
+        using OutputFiles files = OutputFiles.InDirectory(directory);
         using Device device = context.OpenDevice();
         using var arena = new Arena(device);
         DeviceStream stream = device.DefaultStream;
@@ -43,8 +44,10 @@ internal sealed class EighCommand : KfacCommand
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         float smallest = stream.Read(values);
         float largest = stream.Read(values, size - 1);
-        string valuesPath = files.Write("values.npy", stream, values.AsMatrix(1, size), size);
-        string vectorsPath = files.Write("vectors.npy", stream, vectors, size, size);
+        string valuesPath = Path.Combine(directory, "values.npy");
+        string vectorsPath = Path.Combine(directory, "vectors.npy");
+        files.WriteNpy(valuesPath, stream, values, size);
+        files.WriteNpy(vectorsPath, stream, vectors.AsVector(), size, size);
         files.Commit();
         var result = new EighResult(
             device.Name, size, smallest, largest, new SquareFileResult(valuesPath, size), new SquareFileResult(vectorsPath, size), seconds);

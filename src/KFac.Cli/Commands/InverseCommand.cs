@@ -29,7 +29,7 @@ internal sealed class InverseCommand : KfacCommand
     {
         string target = context.Required(_out);
         double damping = context.Required(_damping);
-        using OutputFiles files = OutputFiles.Beside(target);
+        using OutputFiles files = OutputFiles.For(target);
         using Device device = context.OpenDevice();
         using var arena = new Arena(device);
         DeviceStream stream = device.DefaultStream;
@@ -41,11 +41,11 @@ internal sealed class InverseCommand : KfacCommand
         (InversePrecision precision, double condition) = Invert(stream, arena, matrix, damping, inverse);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
-        string path = files.Write(Path.GetFileName(target), stream, inverse, size, size);
+        files.WriteNpy(target, stream, inverse.AsVector(), size, size);
         files.Commit();
-        var result = new InverseResult(device.Name, size, damping, Describe(precision), condition, new SquareFileResult(path, size), seconds);
+        var result = new InverseResult(device.Name, size, damping, Describe(precision), condition, new SquareFileResult(target, size), seconds);
         context.Report(result, CliJson.Default.InverseResult, console => console.WriteFields(
-            ("inverse", $"{path} ({size}×{size})"),
+            ("inverse", $"{target} ({size}×{size})"),
             ("damping", result.Damping.ToText()),
             ("precision", result.Precision),
             ("condition", condition.ToText()),

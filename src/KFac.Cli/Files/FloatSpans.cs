@@ -4,10 +4,7 @@ namespace KFac.Cli;
 internal static class FloatSpans
 {
     /// <summary>Index of the first NaN or infinity; −1 if there is none.</summary>
-    public static int IndexOfNonFinite(this Span<float> values) => IndexOfNonFinite((ReadOnlySpan<float>)values);
-
-    /// <inheritdoc cref="IndexOfNonFinite(Span{float})"/>
-    public static int IndexOfNonFinite(this ReadOnlySpan<float> values)
+    public static int IndexOfNonFinite(ReadOnlySpan<float> values)
     {
         for (int i = 0; i < values.Length; i++)
         {

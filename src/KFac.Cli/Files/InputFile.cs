@@ -93,7 +93,7 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
 
     private static void RequireFinite(string path, IReadOnlyList<int> shape, ReadOnlySpan<float> values, int start)
     {
-        int found = values.IndexOfNonFinite();
+        int found = FloatSpans.IndexOfNonFinite(values);
         if (found >= 0)
         {
             string index = string.Join(", ", IndexOf(start + found, shape));

@@ -8,17 +8,10 @@ namespace KFac.Cli;
 /// their targets. Disposing without a commit deletes the temporary files, so a failure leaves existing files untouched.</remarks>
 internal sealed class OutputFiles : IDisposable
 {
-    private readonly string _directory;
-    private readonly bool _isMissing;
     private readonly List<(string Temporary, string Target)> _files = [];
+    private string? _directoryToCreate;
 
-    private OutputFiles(string directory, bool isMissing)
-    {
-        _directory = directory;
-        _isMissing = isMissing;
-    }
-
-    /// <summary>Files inside <paramref name="directory"/>, which the first write creates when only its parent exists.</summary>
+    /// <summary>For files in <paramref name="directory"/>, which the first write creates when only its parent exists.</summary>
     /// <exception cref="IOException">There is no parent either, or a file has the directory's name.</exception>
     public static OutputFiles InDirectory(string directory)
     {
@@ -28,60 +21,58 @@ internal sealed class OutputFiles : IDisposable
             throw new IOException($"{directory} is a file; wanted a directory.");
         }
 
-        bool isMissing = !Directory.Exists(full);
-        if (isMissing)
+        if (Directory.Exists(full))
         {
-            RequireParent(full, directory);
+            return new OutputFiles();
         }
 
-        return new OutputFiles(directory, isMissing);
+        RequireParent(full, directory);
+        return new OutputFiles { _directoryToCreate = full };
     }
 
-    /// <summary>One file, <paramref name="path"/>, whose directory exists.</summary>
-    /// <exception cref="IOException">There is no such directory, or the path is one.</exception>
-    public static OutputFiles Beside(string path)
+    /// <summary>For one file, after making sure that <paramref name="path"/> can name one.</summary>
+    /// <exception cref="IOException">Its directory does not exist, or the path is one.</exception>
+    public static OutputFiles For(string path)
     {
-        if (Directory.Exists(path) || Path.EndsInDirectorySeparator(path))
-        {
-            throw new IOException($"{path} is a directory; wanted the name of a file.");
-        }
-
+        RequireFileName(path);
         RequireParent(Path.GetFullPath(path), path);
-        return new OutputFiles(Path.GetDirectoryName(path) ?? string.Empty, isMissing: false);
+        return new OutputFiles();
     }
 
-    /// <summary>Writes a device matrix as a float32 <c>.npy</c> file of the given shape.</summary>
-    /// <param name="fileName">Without its directory.</param>
-    /// <returns>The file's path, for the report.</returns>
-    /// <exception cref="IOException">The disk is full, or the directory cannot be written.</exception>
-    /// <exception cref="ArithmeticException">An element is not finite.</exception>
-    public string Write(string fileName, DeviceStream stream, MatrixView<float> matrix, params ReadOnlySpan<int> shape)
+    /// <summary>Writes one file; it appears under <paramref name="path"/> at <see cref="Commit"/>.</summary>
+    /// <exception cref="IOException">The directory is missing, or the disk is full.</exception>
+    public void Write(string path, Action<Stream> write)
     {
-        string target = Path.Combine(_directory, fileName);
-        if (Directory.Exists(target))
+        RequireFileName(path);
+        if (_directoryToCreate is not null)
         {
-            throw new IOException($"{target} is a directory; wanted the name of a file.");
+            Directory.CreateDirectory(_directoryToCreate);
         }
 
-        var values = new float[matrix.Rows * matrix.Columns];
-        stream.Download(matrix, values);
-        int index = values.AsSpan().IndexOfNonFinite();
-        if (index >= 0)
-        {
-            throw new ArithmeticException($"The result for {target} holds {values[index]}: it is beyond the range of float32. Scale the input, or raise the damping.");
-        }
-
-        if (_isMissing)
-        {
-            Directory.CreateDirectory(_directory);
-        }
-
+        string target = Path.GetFullPath(path);
+        RequireParent(target, path);
         string temporary = $"{target}.{Guid.NewGuid():N}.tmp";
         _files.Add((temporary, target));
-        using var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None);
-        Npy.Write(file, shape, values);
-        file.Flush(flushToDisk: true);
-        return target;
+        using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None);
+        write(stream);
+        stream.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Writes device elements in C order as a float32 <c>.npy</c> file.</summary>
+    /// <exception cref="ArithmeticException">An element is not finite.</exception>
+    /// <inheritdoc cref="Write(string, Action{Stream})"/>
+    public void WriteNpy(string path, DeviceStream stream, VectorView<float> elements, params int[] shape)
+    {
+        var values = new float[elements.Length];
+        stream.Download(elements, values);
+        int index = FloatSpans.IndexOfNonFinite(values);
+        if (index >= 0)
+        {
+            throw new ArithmeticException(
+                $"The result for {path} holds {values[index]}: it is beyond the range of float32. Scale the input, or raise the damping.");
+        }
+
+        Write(path, file => Npy.Write(file, shape, values));
     }
 
     /// <summary>Gives every file its final name.</summary>
@@ -103,9 +94,17 @@ internal sealed class OutputFiles : IDisposable
             File.Delete(temporary);
         }
 
-        if (_isMissing && _files.Count > 0)
+        if (_directoryToCreate is not null && _files.Count > 0)
         {
-            Directory.Delete(_directory);
+            Directory.Delete(_directoryToCreate);
+        }
+    }
+
+    private static void RequireFileName(string path)
+    {
+        if (Directory.Exists(path) || Path.EndsInDirectorySeparator(path))
+        {
+            throw new IOException($"{path} is a directory; wanted the name of a file.");
         }
     }
 
