@@ -9,4 +9,6 @@ namespace KFac.Cli;
 [JsonSerializable(typeof(FactorsResult))]
 [JsonSerializable(typeof(InverseResult))]
 [JsonSerializable(typeof(PreconditionResult))]
+[JsonSerializable(typeof(TrainReport))]
+[JsonSerializable(typeof(GridReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -59,6 +59,7 @@ internal sealed class KfacApplication
         new InverseCommand(),
         new EighCommand(),
         new PreconditionCommand(),
+        new TrainCommand(),
     ];
 
     private int Execute(KfacCommand command, ParseResult parse)

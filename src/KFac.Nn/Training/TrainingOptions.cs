@@ -71,6 +71,16 @@ public sealed record TrainingOptions
         }
     }
 
+    /// <summary>The step that the run ends at, unless it reaches its target before.</summary>
+    /// <param name="trainingExamples">Number of training examples.</param>
+    public long LastStep(int trainingExamples)
+    {
+        int stepsPerEpoch = trainingExamples / Workload.BatchSize;
+        long byEpochs = Epochs is int epochs ? (long)epochs * stepsPerEpoch : long.MaxValue;
+        long last = Math.Min(Steps ?? long.MaxValue, byEpochs);
+        return last == long.MaxValue ? (long)Workload.Epochs * stepsPerEpoch : last;
+    }
+
     /// <summary>What a checkpoint shares with the run that goes on from it: everything but where to end and what to write.</summary>
     internal string Fingerprint(ImageData data) => string.Join('\n', (string[])
     [

@@ -53,7 +53,7 @@ public sealed class TrainingRun : IStateful, IDisposable
         int evaluated = Math.Min(options.TrainEvaluationCount ?? MostTrainImagesEvaluated, data.Train.Count);
         _evaluator = new Evaluator(_stream, _network, options.Workload.Task, data, evaluated);
         int epoch = _trainingStep.StepsPerEpoch;
-        _lastStep = LastStep(options, epoch);
+        _lastStep = options.LastStep(data.Train.Count);
         _evaluationInterval = options.EvaluationInterval ?? epoch;
         _checkpointInterval = options.CheckpointInterval ?? epoch;
     }
@@ -133,13 +133,6 @@ public sealed class TrainingRun : IStateful, IDisposable
         _trainingStep.Dispose();
         _optimizer.Dispose();
         _network.Dispose();
-    }
-
-    private static long LastStep(TrainingOptions options, int stepsPerEpoch)
-    {
-        long byEpochs = options.Epochs is int epochs ? (long)epochs * stepsPerEpoch : long.MaxValue;
-        long last = Math.Min(options.Steps ?? long.MaxValue, byEpochs);
-        return last == long.MaxValue ? (long)options.Workload.Epochs * stepsPerEpoch : last;
     }
 
     private void Restore()
