@@ -52,6 +52,10 @@ internal sealed class CommandContext(
         }
     }
 
-    private static IAnsiConsole Console(TextWriter writer) =>
-        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
+    private static IAnsiConsole Console(TextWriter writer)
+    {
+        var target = new AnsiConsoleOutput(writer);
+        AnsiSupport ansi = target.IsTerminal ? AnsiSupport.Detect : AnsiSupport.No;
+        return AnsiConsole.Create(new AnsiConsoleSettings { Out = target, Ansi = ansi });
+    }
 }
