@@ -11,4 +11,5 @@ namespace KFac.Cli;
 [JsonSerializable(typeof(PreconditionResult))]
 [JsonSerializable(typeof(TrainReport))]
 [JsonSerializable(typeof(GridReport))]
+[JsonSerializable(typeof(ExactnessResult))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -60,6 +60,7 @@ internal sealed class KfacApplication
         new EighCommand(),
         new PreconditionCommand(),
         new TrainCommand(),
+        new ExactnessCommand(),
     ];
 
     private int Execute(KfacCommand command, ParseResult parse)

@@ -14,7 +14,7 @@ internal static class GreyMatrix
     {
         HostMatrix matrix = panel.Matrix;
         var paths = new StringBuilder?[Levels];
-        double white = panel.WhiteAt ?? LargestMagnitude(matrix.Values);
+        double white = panel.WhiteAt ?? matrix.LargestMagnitude();
         for (int row = 0; row < matrix.Rows; row++)
         {
             int start = 0;
@@ -36,18 +36,6 @@ internal static class GreyMatrix
         Append(svg, paths, panel, x, y);
     }
 
-    /// <summary>The largest |m|; 0 without elements.</summary>
-    public static double LargestMagnitude(ReadOnlySpan<double> values)
-    {
-        double largest = 0;
-        foreach (double value in values)
-        {
-            largest = Math.Max(largest, Math.Abs(value));
-        }
-
-        return largest;
-    }
-
     private static int Level(MatrixPanel panel, double value, double white)
     {
         if (!double.IsFinite(value))
@@ -55,13 +43,14 @@ internal static class GreyMatrix
             throw new ArgumentException($"The matrix '{panel.Title}' holds {value}; wanted finite numbers.");
         }
 
-        return white > 0 ? (int)Math.Round((Levels - 1) * Math.Min(Math.Abs(value) / white, 1)) : 0;
+        return white > 0 ? (int)Math.Round((Levels - 1) * Math.Sqrt(Math.Min(Math.Abs(value) / white, 1))) : 0;
     }
 
     private static void Append(StringBuilder svg, StringBuilder?[] paths, MatrixPanel panel, double x, double y)
     {
         CultureInfo culture = CultureInfo.InvariantCulture;
-        svg.Append(culture, $"<rect x=\"{x:0.##}\" y=\"{y:0.##}\" width=\"{panel.Width:0.##}\" height=\"{panel.Height:0.##}\" fill=\"#000000\" stroke=\"#888888\" stroke-width=\"1\"/>\n");
+        string size = string.Create(culture, $"width=\"{panel.Width:0.##}\" height=\"{panel.Height:0.##}\"");
+        svg.Append(culture, $"<rect x=\"{x:0.##}\" y=\"{y:0.##}\" {size} fill=\"#000000\"/>\n");
         double cellWidth = panel.Width / Math.Max(panel.Matrix.Columns, 1);
         double cellHeight = panel.Height / Math.Max(panel.Matrix.Rows, 1);
         svg.Append(culture, $"<g transform=\"translate({x:0.##} {y:0.##}) scale({cellWidth:0.######} {cellHeight:0.######})\" shape-rendering=\"crispEdges\">\n");
@@ -73,6 +62,6 @@ internal static class GreyMatrix
             }
         }
 
-        svg.Append("</g>\n");
+        svg.Append(culture, $"</g>\n<rect x=\"{x:0.##}\" y=\"{y:0.##}\" {size} fill=\"none\" stroke=\"#777777\"/>\n");
     }
 }

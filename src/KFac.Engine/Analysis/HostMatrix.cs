@@ -112,6 +112,18 @@ public sealed class HostMatrix
         return Math.Sqrt(sum);
     }
 
+    /// <summary>The largest |m|; 0 without elements, NaN when any element is.</summary>
+    public double LargestMagnitude()
+    {
+        double largest = 0;
+        foreach (double value in _values)
+        {
+            largest = Math.Max(largest, Math.Abs(value));
+        }
+
+        return largest;
+    }
+
     /// <summary><c>‖this − exact‖_F / ‖exact‖_F</c>; 0 when both are zero, NaN when any element is.</summary>
     public double RelativeError(HostMatrix exact)
     {

@@ -1,6 +1,7 @@
 namespace KFac.Engine;
 
 /// <summary>One matrix of a <see cref="MatrixFigure"/>, drawn by magnitude: black is zero, white the largest.</summary>
+/// <remarks>Grey is the square root of the magnitude over the largest, so that small elements remain visible.</remarks>
 /// <param name="Title">Above the matrix.</param>
 /// <param name="Matrix">What is drawn; every element must be finite.</param>
 /// <param name="Width">Width of the drawing in pixels.</param>

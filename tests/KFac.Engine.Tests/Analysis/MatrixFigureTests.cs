@@ -12,7 +12,7 @@ public class MatrixFigureTests
     {
         XElement svg = Draw(HostMatrix.From(2, 2, [0.0, -4.0, 2.0, 2.0]));
         XElement[] paths = [.. svg.Descendants(Svg + "path")];
-        Assert.Equal(["#808080", "#ffffff"], paths.Select(path => (string?)path.Attribute("fill")));
+        Assert.Equal(["#b4b4b4", "#ffffff"], paths.Select(path => (string?)path.Attribute("fill")));
         Assert.Equal("M0 1h2v1H0z", (string?)paths[0].Attribute("d"));
         Assert.Equal("M1 0h1v1H1z", (string?)paths[1].Attribute("d"));
     }
@@ -21,7 +21,7 @@ public class MatrixFigureTests
     public void Panels_may_share_a_scale()
     {
         XElement svg = Draw(HostMatrix.From(1, 2, [1.0, 2.0]), whiteAt: 4);
-        Assert.Equal(["#404040", "#808080"], svg.Descendants(Svg + "path").Select(path => (string?)path.Attribute("fill")));
+        Assert.Equal(["#808080", "#b4b4b4"], svg.Descendants(Svg + "path").Select(path => (string?)path.Attribute("fill")));
     }
 
     [Fact]
