@@ -79,7 +79,7 @@ internal sealed class TrainCommand : KfacCommand
         view.End();
         if (plot is not null)
         {
-            WritePlot(plot, options, result);
+            TrainingPlot.Write(plot, $"{workload.Name}, {options.Optimizer.Name}", workload, result.Evaluations);
         }
 
         RefuseUnfinished(options, result);
@@ -123,18 +123,6 @@ internal sealed class TrainCommand : KfacCommand
         {
             throw new DirectoryNotFoundException($"The directory of {path} does not exist; create it first.");
         }
-    }
-
-    private static void WritePlot(string path, TrainingOptions options, TrainingResult result)
-    {
-        string title = $"{options.Workload.Name}, {options.Optimizer.Name}";
-        using var files = new OutputFiles();
-        files.Write(path, stream =>
-        {
-            using var writer = new StreamWriter(stream, leaveOpen: true);
-            writer.Write(TrainingPlot.Render(title, options.Workload, result.Evaluations));
-        });
-        files.Commit();
     }
 
     private static void Print(IAnsiConsole console, TrainReport report, Workload workload)

@@ -14,15 +14,12 @@ public sealed class CheckpointStore
     /// <summary>Name of the checkpoint in its directory.</summary>
     public const string FileName = "checkpoint.kfac";
 
-    private readonly string _temporary;
-
     /// <summary>Names the directory; nothing is read or written yet.</summary>
     public CheckpointStore(string directory)
     {
         ArgumentException.ThrowIfNullOrEmpty(directory);
         Directory = directory;
         FilePath = Path.Combine(directory, FileName);
-        _temporary = FilePath + ".tmp";
     }
 
     /// <summary>Where the checkpoint lies.</summary>
@@ -35,8 +32,7 @@ public sealed class CheckpointStore
     public bool Exists => File.Exists(FilePath);
 
     /// <summary>Opens the temporary file; tests put a disk that fails in its place.</summary>
-    internal Func<string, Stream> OpenTemporary { get; init; } =
-        static path => new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
+    internal Func<string, Stream> OpenTemporary { get; init; } = AtomicFile.Create;
 
     /// <summary>Writes a new checkpoint in place of the last one.</summary>
     /// <param name="fingerprint">What must be the same when the run goes on: one <c>name=value</c> per line.</param>
@@ -52,20 +48,10 @@ public sealed class CheckpointStore
         try
         {
             System.IO.Directory.CreateDirectory(Directory);
-            using (Stream file = OpenTemporary(_temporary))
-            {
-                var writer = new CheckpointWriter(file, device);
-                writer.Begin(fingerprint);
-                state.VisitState(writer);
-                writer.End();
-                Flush(file);
-            }
-
-            File.Move(_temporary, FilePath, overwrite: true);
+            AtomicFile.Write(FilePath, file => Write(file, fingerprint, device, state), OpenTemporary);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            RemoveTemporary();
             string kept = Exists ? "; the last checkpoint is still there" : string.Empty;
             throw new IOException($"Cannot write the checkpoint {FilePath}: {failure.Message.TrimEnd('.')}{kept}.", failure);
         }
@@ -92,16 +78,12 @@ public sealed class CheckpointStore
         reader.End();
     }
 
-    private static void Flush(Stream stream)
+    private static void Write(Stream file, string fingerprint, DeviceStream device, IStateful state)
     {
-        if (stream is FileStream file)
-        {
-            file.Flush(flushToDisk: true);
-        }
-        else
-        {
-            stream.Flush();
-        }
+        var writer = new CheckpointWriter(file, device);
+        writer.Begin(fingerprint);
+        state.VisitState(writer);
+        writer.End();
     }
 
     private void CompareFingerprints(string found, string wanted)
@@ -123,17 +105,5 @@ public sealed class CheckpointStore
         }
 
         throw new InvalidDataException($"{FilePath} belongs to a run with other options.");
-    }
-
-    private void RemoveTemporary()
-    {
-        try
-        {
-            File.Delete(_temporary);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            // The write error that brought us here is the one to report.
-        }
     }
 }

@@ -24,16 +24,13 @@ internal sealed class MetricsLog : IDisposable
             throw new DirectoryNotFoundException($"The directory of the log {path} does not exist; create it first.");
         }
 
-        string temporary = path + ".tmp";
-        using (FileStream start = File.Create(temporary))
+        AtomicFile.Write(path, file =>
         {
             foreach (Evaluation evaluation in history.Evaluations)
             {
-                start.Write(Line(evaluation));
+                file.Write(Line(evaluation));
             }
-        }
-
-        File.Move(temporary, path, overwrite: true);
+        });
         _file = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
     }
 

@@ -15,6 +15,15 @@ public static class TrainingPlot
     private const string TrainColour = "#1f5fa8";
     private const string ValidationColour = "#c8501e";
 
+    /// <summary>Writes the plot to a file, in place of what was there.</summary>
+    /// <inheritdoc cref="Render"/>
+    /// <exception cref="IOException">It could not be written; a file that was there is untouched.</exception>
+    public static void Write(string path, string title, Workload workload, IReadOnlyList<Evaluation> evaluations)
+    {
+        byte[] svg = Encoding.UTF8.GetBytes(Render(title, workload, evaluations));
+        AtomicFile.Write(path, file => file.Write(svg));
+    }
+
     /// <summary>Renders the plot.</summary>
     /// <param name="title">What was trained, for example workload and optimizer.</param>
     /// <param name="workload">Says which metrics there are.</param>
