@@ -10,10 +10,12 @@ namespace KFac.Nn;
 public readonly record struct BackwardOptions(bool WeightGradients, ICaptureSink? Sink, float Scale);
 
 /// <summary>One backward pass under way: where operations find and leave gradients.</summary>
-/// <remarks>Gradients live in the tape's pass memory and vanish when the pass ends.</remarks>
+/// <remarks>Gradients live in the tape's pass memory and vanish when the pass ends. Within the pass, memory that is
+/// released serves the next gradient: a chain of layers needs two gradients at a time, however long it is.</remarks>
 public sealed class BackwardPass
 {
     private readonly Tape _tape;
+    private readonly List<VectorView<float>> _free = [];
 
     internal BackwardPass(Tape tape) => _tape = tape;
 
@@ -29,8 +31,37 @@ public sealed class BackwardPass
     /// <summary>Counts passes, so that a parameter knows the first contribution of a pass.</summary>
     internal long Number { get; private set; }
 
-    /// <summary>Undefined memory that lasts until the pass ends.</summary>
-    public MatrixView<float> Scratch(int rows, int columns) => _tape.PassMemory.Matrix<float>(rows, columns);
+    /// <summary>Undefined contiguous memory that lasts until it is released, handed down, or the pass ends.</summary>
+    public MatrixView<float> Scratch(int rows, int columns)
+    {
+        int length = checked(rows * columns);
+        int best = -1;
+        for (int i = 0; i < _free.Count; i++)
+        {
+            if (_free[i].Length >= length && (best < 0 || _free[i].Length < _free[best].Length))
+            {
+                best = i;
+            }
+        }
+
+        if (best < 0)
+        {
+            return _tape.PassMemory.Matrix<float>(rows, columns);
+        }
+
+        VectorView<float> memory = _free[best];
+        _free.RemoveAt(best);
+        return memory.Slice(0, length).AsMatrix(rows, columns);
+    }
+
+    /// <summary>Gives memory of <see cref="Scratch"/>, or a gradient that is owned, back to the pass.</summary>
+    public void Release(MatrixView<float> memory)
+    {
+        if (memory.IsContiguous)
+        {
+            _free.Add(memory.AsVector());
+        }
+    }
 
     /// <summary>Where to add the gradient of an input: write with this <paramref name="beta"/> (0 for the first contribution, else 1).</summary>
     /// <param name="input">A variable with <see cref="Variable.NeedsGradient"/>.</param>
@@ -55,6 +86,7 @@ public sealed class BackwardPass
         if (entry.HasGradient)
         {
             Elementwise.Axpby(Stream, 1f, contribution, 1f, entry.Gradient);
+            Release(contribution);
             return;
         }
 
@@ -73,5 +105,9 @@ public sealed class BackwardPass
         Number++;
     }
 
-    internal void End() => Options = default;
+    internal void End()
+    {
+        Options = default;
+        _free.Clear();
+    }
 }

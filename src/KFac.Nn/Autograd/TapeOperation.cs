@@ -12,8 +12,8 @@ public abstract class TapeOperation
     public Variable Output { get; internal set; }
 
     /// <summary>Passes the gradient of <see cref="Output"/> on to the inputs that need one.</summary>
-    /// <param name="outputGradient">[S·rows, columns], seeds outermost. The operation owns it: it may overwrite it or
-    /// hand it down with <see cref="BackwardPass.Contribute"/>.</param>
+    /// <param name="outputGradient">[S·rows, columns], seeds outermost. The operation owns it: it may overwrite it,
+    /// and hands it down (<see cref="BackwardPass.Contribute"/>) or gives it back (<see cref="BackwardPass.Release"/>).</param>
     protected internal abstract void Backward(BackwardPass pass, MatrixView<float> outputGradient);
 
     /// <summary>Hands over the input of a layer with Kronecker factors; other operations hand over nothing.</summary>

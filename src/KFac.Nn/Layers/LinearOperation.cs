@@ -29,6 +29,8 @@ internal sealed class LinearOperation : TapeOperation
             MatrixView<float> inputGradient = pass.Destination(Input, out float beta);
             Gemm.Run(pass.Stream, Transpose.No, Transpose.No, 1f, outputGradient, Parameter.Weight, beta, inputGradient);
         }
+
+        pass.Release(outputGradient);
     }
 
     protected internal override void CaptureInputs(ICaptureSink sink) =>
@@ -45,6 +47,7 @@ internal sealed class LinearOperation : TapeOperation
             Reduction.ColumnSum(pass.Stream, outputGradient, 1f, 0f, sums.Row(0));
             Elementwise.Axpby(
                 pass.Stream, 1f, sums.Reshape(outputGradient.Columns, 1), beta, Parameter.BiasGradient);
+            pass.Release(sums);
         }
     }
 }

@@ -61,6 +61,7 @@ internal sealed class AggregationOperation : TapeOperation
         MatrixView<float> x = Input.Value;
         MatrixView<float> spread = pass.Scratch(pass.Seeds * x.Rows, x.Columns);
         SegmentReduce.SpreadUniform(pass.Stream, outputGradient, Input.Sharing, Scale, spread);
+        pass.Release(outputGradient);
         pass.Contribute(Input, spread);
     }
 }

@@ -58,5 +58,9 @@ internal sealed class AdditionOperation : TapeOperation
         {
             pass.Contribute(Right, outputGradient);
         }
+        else
+        {
+            pass.Release(outputGradient);
+        }
     }
 }

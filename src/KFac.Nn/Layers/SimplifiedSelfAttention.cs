@@ -92,5 +92,8 @@ internal sealed class AttentionOperation : TapeOperation
             Gemm.RunStacked(stream, Transpose.No, Transpose.No, 1f, scores, Key.Value, queryBeta, query.RowRange(start, rows), examples);
             Gemm.RunStacked(stream, Transpose.Yes, Transpose.No, 1f, scores, Query.Value, keyBeta, key.RowRange(start, rows), examples);
         }
+
+        pass.Release(scores);
+        pass.Release(outputGradient);
     }
 }

@@ -20,7 +20,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     private readonly VectorView<double> _sum;
     private readonly VectorView<long> _count;
     private readonly LinearParameter[] _linear;
-    private readonly long _seedMemory = 256L << 20;
+    private readonly long _seedMemory = 64L << 20;
     private Variable _output;
     private LossEvaluation _evaluation;
     private State _state;
