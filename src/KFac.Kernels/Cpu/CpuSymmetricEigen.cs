@@ -1,53 +1,76 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="SymmetricEigen"/> on the CPU.</summary>
+/// <remarks>Where there are at least as many small items as threads, each is one task, largest first; every other item is
+/// taken in turn and cut up among the threads. An item's bits do not depend on which.</remarks>
 internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEigenKernel
 {
+    /// <summary>From this size on, an item keeps all threads busy by itself.</summary>
+    private const int LargeSize = 512;
+
     public void Run(ReadOnlySpan<SymmetricEigenItem> items, VectorView<int> status)
     {
+        using ScratchLease lease = device.Scratch.Rent((long)items.Length * sizeof(EigenTask));
+        var tasks = new Span<EigenTask>(lease.As<EigenTask>(), items.Length);
         for (int i = 0; i < items.Length; i++)
         {
-            status.Pointer[i] = Solve(items[i]);
+            tasks[i] = new EigenTask(items[i], status.Pointer + i);
         }
+
+        tasks.Sort(static (left, right) => right.Size.CompareTo(left.Size));
+        int large = 0;
+        while (large < tasks.Length && tasks[large].Size >= LargeSize)
+        {
+            large++;
+        }
+
+        int single = tasks.Length - large >= device.Workers.Threads ? large : tasks.Length;
+        for (int i = 0; i < single; i++)
+        {
+            Solve(device, isParallel: true, tasks[i]);
+        }
+
+        var job = new Job(device, lease.As<EigenTask>() + single);
+        device.Workers.Run(tasks.Length - single, &Job.Run, Unsafe.AsPointer(ref job));
     }
 
-    private int Solve(in SymmetricEigenItem item)
+    private static void Solve(CpuDevice device, bool isParallel, in EigenTask task)
     {
-        int n = item.Matrix.Rows;
-        using ScratchLease lease = device.Scratch.Rent((((long)n * n) + (3L * n)) * sizeof(double));
-        double* vectors = lease.As<double>();
-        double* diagonal = vectors + ((long)n * n);
-        double* offDiagonal = diagonal + n;
-        if (!CpuSymmetricEigenDirect.Load(item.Matrix, vectors)
-            || !CpuSymmetricEigenDirect.Solve(n, vectors, diagonal, offDiagonal))
-        {
-            return 1;
-        }
-
-        int* order = (int*)(offDiagonal + n);
-        CpuSymmetricEigenDirect.Sort(n, diagonal, order);
-        for (int k = 0; k < n; k++)
-        {
-            item.Values.Pointer[k] = (float)diagonal[k];
-            WriteVector(vectors + ((long)order[k] * n), k, item.Vectors);
-        }
-
-        return 0;
+        *task.Status = task.Size <= SmallEigen.MaxSize ? SmallEigen.Solve(device, task)
+            : device.Vectors switch
+            {
+                VectorWidth.Avx512 => LargeEigen<PanelTile<GemmTile512, Simd512, Vector512<float>>, Simd512, Vector512<float>>
+                    .Solve(device, isParallel, task),
+                VectorWidth.Avx2 => LargeEigen<PanelTile<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>, Simd256, Vector256<float>>
+                    .Solve(device, isParallel, task),
+                _ => LargeEigen<PanelTile<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>, Simd128, Vector128<float>>
+                    .Solve(device, isParallel, task),
+            };
     }
 
-    private static void WriteVector(double* vector, int column, MatrixView<float> target)
+    private readonly struct Job(CpuDevice device, EigenTask* tasks)
     {
-        int n = target.Rows;
-        int largest = 0;
-        for (int i = 1; i < n; i++)
+        public static void Run(void* context, int task)
         {
-            largest = Math.Abs((float)vector[i]) > Math.Abs((float)vector[largest]) ? i : largest;
+            ref readonly Job job = ref Unsafe.AsRef<Job>(context);
+            job.Run(task);
         }
 
-        double sign = vector[largest] < 0 ? -1 : 1;
-        for (int i = 0; i < n; i++)
-        {
-            target.Pointer[((long)i * target.RowStride) + column] = (float)(sign * vector[i]);
-        }
+        private void Run(int task) => Solve(device, isParallel: false, tasks[task]);
     }
+}
+
+/// <summary>An item of <see cref="SymmetricEigen"/> behind pointers.</summary>
+internal readonly unsafe struct EigenTask(in SymmetricEigenItem item, int* status)
+{
+    public readonly int Size = item.Matrix.Rows;
+    public readonly float* Matrix = item.Matrix.Pointer;
+    public readonly long MatrixStride = item.Matrix.RowStride;
+    public readonly float* Values = item.Values.Pointer;
+    public readonly float* Vectors = item.Vectors.Pointer;
+    public readonly long VectorsStride = item.Vectors.RowStride;
+    public readonly int* Status = status;
 }
