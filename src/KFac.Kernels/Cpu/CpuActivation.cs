@@ -1,18 +1,24 @@
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="Activation"/> on the CPU.</summary>
-internal sealed unsafe class CpuActivation : IActivationKernel
+/// <summary><see cref="Activation"/> on the CPU, on the vector functions of <see cref="SimdMath{TSimd, TVector}"/>.</summary>
+internal sealed class CpuActivation(CpuDevice device) : IActivationKernel
 {
     public void Forward(ActivationKind kind, MatrixView<float> x, MatrixView<float> y)
     {
-        for (int i = 0; i < x.Rows; i++)
+        switch (kind)
         {
-            float* from = x.Pointer + ((long)i * x.RowStride);
-            float* to = y.Pointer + ((long)i * y.RowStride);
-            for (int j = 0; j < x.Columns; j++)
-            {
-                to[j] = Value(kind, from[j]);
-            }
+            case ActivationKind.Relu:
+                ElementLoop.Run(device, default(ForwardMap<Relu>), x, y);
+                break;
+            case ActivationKind.Tanh:
+                ElementLoop.Run(device, default(ForwardMap<Tanh>), x, y);
+                break;
+            case ActivationKind.Sigmoid:
+                ElementLoop.Run(device, default(ForwardMap<Sigmoid>), x, y);
+                break;
+            default:
+                ElementLoop.Run(device, default(ForwardMap<Gelu>), x, y);
+                break;
         }
     }
 
@@ -23,60 +29,115 @@ internal sealed unsafe class CpuActivation : IActivationKernel
         MatrixView<float> outputGradient,
         MatrixView<float> inputGradient)
     {
-        for (int i = 0; i < outputGradient.Rows; i++)
+        switch (kind)
         {
-            float* input = x.Pointer + ((long)(i % x.Rows) * x.RowStride);
-            float* output = y.Pointer + ((long)(i % x.Rows) * y.RowStride);
-            float* from = outputGradient.Pointer + ((long)i * outputGradient.RowStride);
-            float* to = inputGradient.Pointer + ((long)i * inputGradient.RowStride);
-            for (int j = 0; j < x.Columns; j++)
-            {
-                to[j] = Derivative(kind, input[j], output[j]) * from[j];
-            }
+            case ActivationKind.Relu:
+                ElementLoop.Run(device, default(BackwardMap<Relu>), x, y, outputGradient, inputGradient);
+                break;
+            case ActivationKind.Tanh:
+                ElementLoop.Run(device, default(BackwardMap<Tanh>), x, y, outputGradient, inputGradient);
+                break;
+            case ActivationKind.Sigmoid:
+                ElementLoop.Run(device, default(BackwardMap<Sigmoid>), x, y, outputGradient, inputGradient);
+                break;
+            default:
+                ElementLoop.Run(device, default(BackwardMap<Gelu>), x, y, outputGradient, inputGradient);
+                break;
         }
     }
 
-    private static float Value(ActivationKind kind, float x) => kind switch
+    /// <summary>A non-linearity and its derivative, from whichever of x and y = f(x) it is cheaper.</summary>
+    private interface IFunction
     {
-        ActivationKind.Relu => MathF.Max(x, 0),
-        ActivationKind.Tanh => MathF.Tanh(x),
-        ActivationKind.Sigmoid => 1 / (1 + MathF.Exp(-x)),
-        _ => (float)(x * NormalDistribution(x)),
-    };
+        static abstract TVector Value<TSimd, TVector>(TVector x)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged;
 
-    private static float Derivative(ActivationKind kind, float x, float y) => kind switch
-    {
-        ActivationKind.Relu => x > 0 ? 1 : (float.IsNaN(x) ? x : 0),
-        ActivationKind.Tanh => 1 - (y * y),
-        ActivationKind.Sigmoid => y * (1 - y),
-        _ => (float)(NormalDistribution(x) + (x * Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI))),
-    };
+        static abstract TVector InputGradient<TSimd, TVector>(TVector x, TVector y, TVector outputGradient)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged;
+    }
 
-    // Φ(x) by the continued fraction of the tail where that converges fast, else by the series of Φ(x) − ½.
-    private static double NormalDistribution(double x)
+    private readonly struct ForwardMap<TFunction> : IElementMap
+        where TFunction : struct, IFunction
     {
-        double square = x * x;
-        double density = Math.Exp(-0.5 * square) / Math.Sqrt(2 * Math.PI);
-        double distance = Math.Abs(x);
-        if (distance > 4)
+        public static int Loads => 1;
+
+        public static int Stores => 2;
+
+        public void Apply<TSimd, TVector>(ref TVector x, ref TVector y, ref TVector x2, ref TVector x3)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => y = TFunction.Value<TSimd, TVector>(x);
+    }
+
+    private readonly struct BackwardMap<TFunction> : IElementMap
+        where TFunction : struct, IFunction
+    {
+        public static int Loads => 7;
+
+        public static int Stores => 8;
+
+        public void Apply<TSimd, TVector>(ref TVector x, ref TVector y, ref TVector outputGradient, ref TVector inputGradient)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => inputGradient = TFunction.InputGradient<TSimd, TVector>(x, y, outputGradient);
+    }
+
+    private readonly struct Relu : IFunction
+    {
+        public static TVector Value<TSimd, TVector>(TVector x)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => TSimd.Max(x, TSimd.Zero);
+
+        public static TVector InputGradient<TSimd, TVector>(TVector x, TVector y, TVector outputGradient)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
         {
-            double fraction = distance;
-            for (int k = 40; k > 0; k--)
-            {
-                fraction = distance + (k / fraction);
-            }
-
-            return x > 0 ? 1 - (density / fraction) : density / fraction;
+            TVector passed = TSimd.Select(TSimd.Less(TSimd.Zero, x), outputGradient, TSimd.Zero);
+            return TSimd.Select(TSimd.IsNaN(x), x, passed);
         }
+    }
 
-        double term = x;
-        double sum = x;
-        for (int k = 1; k < 80; k++)
+    private readonly struct Tanh : IFunction
+    {
+        public static TVector Value<TSimd, TVector>(TVector x)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => SimdMath<TSimd, TVector>.Tanh(x);
+
+        // 1 − y² as (1 − y)(1 + y), which does not lose the small differences near ±1.
+        public static TVector InputGradient<TSimd, TVector>(TVector x, TVector y, TVector outputGradient)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
         {
-            term *= square / ((2 * k) + 1);
-            sum += term;
+            TVector one = TSimd.Create(1);
+            TVector slope = TSimd.Multiply(TSimd.Subtract(one, y), TSimd.Add(one, y));
+            return TSimd.Multiply(slope, outputGradient);
         }
+    }
 
-        return 0.5 + (density * sum);
+    private readonly struct Sigmoid : IFunction
+    {
+        public static TVector Value<TSimd, TVector>(TVector x)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => SimdMath<TSimd, TVector>.Sigmoid(x);
+
+        public static TVector InputGradient<TSimd, TVector>(TVector x, TVector y, TVector outputGradient)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector slope = TSimd.Multiply(y, TSimd.Subtract(TSimd.Create(1), y));
+            return TSimd.Multiply(slope, outputGradient);
+        }
+    }
+
+    private readonly struct Gelu : IFunction
+    {
+        public static TVector Value<TSimd, TVector>(TVector x)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => SimdMath<TSimd, TVector>.Gelu(x);
+
+        public static TVector InputGradient<TSimd, TVector>(TVector x, TVector y, TVector outputGradient)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged =>
+            TSimd.Multiply(SimdMath<TSimd, TVector>.GeluDerivative(x), outputGradient);
     }
 }

@@ -1,69 +1,170 @@
+using System.Runtime.Intrinsics;
+
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="BernoulliCrossEntropy"/> on the CPU.</summary>
-internal sealed unsafe class CpuBernoulliCrossEntropy : IBernoulliCrossEntropyKernel
+/// <summary><see cref="BernoulliCrossEntropy"/> on the CPU, a few rows a task.</summary>
+internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBernoulliCrossEntropyKernel
 {
     public void Forward(MatrixView<float> logits, MatrixView<float> targets, MatrixView<float> probabilities, VectorView<float> losses)
     {
-        for (int i = 0; i < logits.Rows; i++)
+        var context = new Context(logits, targets, probabilities) { Losses = losses.Pointer };
+        delegate*<void*, int, void> body = device.Vectors switch
         {
-            float* z = logits.Pointer + ((long)i * logits.RowStride);
-            float* t = targets.Pointer + ((long)i * targets.RowStride);
-            float* p = probabilities.Pointer + ((long)i * probabilities.RowStride);
-            double loss = 0;
-            for (int c = 0; c < logits.Columns; c++)
-            {
-                float logit = z[c];
-                float tail = MathF.Exp(-MathF.Abs(logit));
-                p[c] = (logit >= 0 ? 1 : tail) / (1 + tail);
-                loss += float.IsNaN(t[c]) ? 0 : MathF.Max(logit, 0) - (logit * t[c]) + MathF.Log(1 + tail);
-            }
-
-            losses.Pointer[i] = (float)loss;
-        }
+            VectorWidth.Avx512 => &ForwardRows<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &ForwardRows<Simd256, Vector256<float>>,
+            _ => &ForwardRows<Simd128, Vector128<float>>,
+        };
+        Run(&context, body);
     }
 
-    public void Gradient(MatrixView<float> probabilities, MatrixView<float> targets, float scale, MatrixView<float> gradient)
-    {
-        for (int i = 0; i < gradient.Rows; i++)
-        {
-            float* p = probabilities.Pointer + ((long)i * probabilities.RowStride);
-            float* t = targets.Pointer + ((long)i * targets.RowStride);
-            float* g = gradient.Pointer + ((long)i * gradient.RowStride);
-            for (int c = 0; c < gradient.Columns; c++)
-            {
-                g[c] = float.IsNaN(t[c]) ? 0 : scale * (p[c] - t[c]);
-            }
-        }
-    }
+    public void Gradient(MatrixView<float> probabilities, MatrixView<float> targets, float scale, MatrixView<float> gradient) =>
+        ElementLoop.Run(device, new GradientMap(scale), probabilities, targets, gradient);
 
     public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, PhiloxKey key, ulong offset, MatrixView<float> sampled)
     {
-        for (int i = 0; i < sampled.Rows; i++)
+        var context = new Context(probabilities, targets, sampled) { Key = key, Offset = offset };
+        delegate*<void*, int, void> body = device.Vectors switch
         {
-            float* p = probabilities.Pointer + ((long)i * probabilities.RowStride);
-            float* t = targets.Pointer + ((long)i * targets.RowStride);
-            float* s = sampled.Pointer + ((long)i * sampled.RowStride);
-            for (int c = 0; c < sampled.Columns; c++)
-            {
-                ulong number = offset + ((ulong)i * (ulong)sampled.Columns) + (ulong)c;
-                float u = PhiloxBlock.Uniform(PhiloxBlock.At(key, number / 4).Word((int)(number % 4)));
-                s[c] = float.IsNaN(t[c]) ? t[c] : u < p[c] ? 1 : 0;
-            }
-        }
+            VectorWidth.Avx512 => &SampleRows<PhiloxLanes512>,
+            VectorWidth.Avx2 => &SampleRows<PhiloxLanes256>,
+            _ => &SampleRows<PhiloxLanes1>,
+        };
+        Run(&context, body);
     }
 
     public void HessianRoot(MatrixView<float> probabilities, MatrixView<float> targets, int firstColumn, MatrixView<float> columns)
     {
-        for (int row = 0; row < columns.Rows; row++)
+        var context = new Context(probabilities, targets, columns) { FirstColumn = firstColumn };
+        Run(&context, &HessianRootRows);
+    }
+
+    private void Run(Context* context, delegate*<void*, int, void> body) =>
+        device.Workers.Run(RowTasks.Count(context->OutputRows, context->Columns), body, context);
+
+    private static void ForwardRows<TSimd, TVector>(void* pointer, int task)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref Context c = ref *(Context*)pointer;
+        (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        for (int row = first; row < end; row++)
         {
-            int i = row % probabilities.Rows;
-            int column = firstColumn + (row / probabilities.Rows);
-            float p = probabilities.Pointer[((long)i * probabilities.RowStride) + column];
-            float t = targets.Pointer[((long)i * targets.RowStride) + column];
-            float* s = columns.Pointer + ((long)row * columns.RowStride);
-            new Span<float>(s, columns.Columns).Clear();
-            s[column] = float.IsNaN(t) ? 0 : MathF.Sqrt(p * (1 - p));
+            c.Losses[row] = ForwardRow<TSimd, TVector>(c.Input(row), c.Target(row), c.Output(row), c.Columns);
         }
+    }
+
+    private static float ForwardRow<TSimd, TVector>(float* z, float* t, float* p, int count)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        TVector losses = TSimd.Zero;
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            TVector loss = Element<TSimd, TVector>(TSimd.Load(z + i), TSimd.Load(t + i), out TVector probability);
+            TSimd.Store(probability, p + i);
+            losses = TSimd.Add(losses, loss);
+        }
+
+        if (i < count)
+        {
+            int rest = count - i;
+            TVector loss = Element<TSimd, TVector>(
+                TSimd.LoadPartial(z + i, rest), TSimd.LoadPartial(t + i, rest), out TVector probability);
+            TSimd.StorePartial(probability, p + i, rest);
+            losses = TSimd.Add(losses, TSimd.Select(TSimd.First(rest), loss, TSimd.Zero));
+        }
+
+        return TSimd.Sum(losses);
+    }
+
+    private static TVector Element<TSimd, TVector>(TVector z, TVector t, out TVector probability)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        TVector tail = SimdMath<TSimd, TVector>.ExpOfNegativeMagnitude(z);
+        probability = SimdMath<TSimd, TVector>.Sigmoid(z, tail);
+        TVector negative = TSimd.Subtract(TSimd.Zero, z);
+        TVector linear = TSimd.MultiplyAdd(negative, t, TSimd.Max(z, TSimd.Zero));
+        TVector loss = TSimd.Add(linear, SimdMath<TSimd, TVector>.LogOnePlus(tail));
+        return TSimd.Select(TSimd.IsNaN(t), TSimd.Zero, loss);
+    }
+
+    private static void SampleRows<TLanes>(void* pointer, int task)
+        where TLanes : struct, IPhiloxLanes
+    {
+        const int Chunk = 512;
+        uint* words = stackalloc uint[Chunk];
+        ref Context c = ref *(Context*)pointer;
+        (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        for (int row = first; row < end; row++)
+        {
+            float* p = c.Input(row);
+            float* t = c.Target(row);
+            float* s = c.Output(row);
+            for (int start = 0; start < c.Columns; start += Chunk)
+            {
+                int count = Math.Min(Chunk, c.Columns - start);
+                PhiloxWords<TLanes>.Fill(c.Key, c.Offset + ((ulong)row * (ulong)c.Columns) + (ulong)start, words, count);
+                for (int i = 0; i < count; i++)
+                {
+                    float drawn = PhiloxBlock.Uniform(words[i]) < p[start + i] ? 1 : 0;
+                    s[start + i] = float.IsNaN(t[start + i]) ? float.NaN : drawn;
+                }
+            }
+        }
+    }
+
+    private static void HessianRootRows(void* pointer, int task)
+    {
+        ref Context c = ref *(Context*)pointer;
+        (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        for (int row = first; row < end; row++)
+        {
+            int example = row % c.InputRows;
+            int column = c.FirstColumn + (row / c.InputRows);
+            float p = c.Input(example)[column];
+            float* s = c.Output(row);
+            new Span<float>(s, c.Columns).Clear();
+            s[column] = float.IsNaN(c.Target(example)[column]) ? 0 : MathF.Sqrt(p * (1 - p));
+        }
+    }
+
+    private readonly struct GradientMap(float scale) : IElementMap
+    {
+        public static int Loads => 3;
+
+        public static int Stores => 4;
+
+        public void Apply<TSimd, TVector>(ref TVector p, ref TVector t, ref TVector g, ref TVector unused)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector scaled = TSimd.Multiply(TSimd.Create(scale), TSimd.Subtract(p, t));
+            g = TSimd.Select(TSimd.IsNaN(t), TSimd.Zero, scaled);
+        }
+    }
+
+    private struct Context(MatrixView<float> input, MatrixView<float> targets, MatrixView<float> output)
+    {
+        public readonly int InputRows = input.Rows;
+        public readonly int OutputRows = output.Rows;
+        public readonly int Columns = output.Columns;
+        public float* Losses;
+        public int FirstColumn;
+        public PhiloxKey Key;
+        public ulong Offset;
+        private readonly float* _input = input.Pointer;
+        private readonly long _inputStride = input.RowStride;
+        private readonly float* _targets = targets.Pointer;
+        private readonly long _targetStride = targets.RowStride;
+        private readonly float* _output = output.Pointer;
+        private readonly long _outputStride = output.RowStride;
+
+        public readonly float* Input(int row) => _input + (row * _inputStride);
+
+        public readonly float* Target(int row) => _targets + (row * _targetStride);
+
+        public readonly float* Output(int row) => _output + (row * _outputStride);
     }
 }

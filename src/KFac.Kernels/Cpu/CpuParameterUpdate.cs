@@ -1,17 +1,17 @@
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="ParameterUpdate"/> on the CPU.</summary>
-internal sealed unsafe class CpuParameterUpdate : IParameterUpdateKernel
+/// <summary><see cref="ParameterUpdate"/> on the CPU: each vector is read and written once.</summary>
+internal sealed class CpuParameterUpdate(CpuDevice device) : IParameterUpdateKernel
 {
     public void Momentum(in MomentumStep step, VectorView<float> gradients, VectorView<float> velocity, VectorView<float> parameters)
     {
-        float* theta = parameters.Pointer;
-        float* v = velocity.Pointer;
-        for (int i = 0; i < parameters.Length; i++)
+        if (step.Nesterov)
         {
-            float g = gradients.Pointer[i] + (step.WeightDecay * theta[i]);
-            v[i] = (step.Momentum * v[i]) + g;
-            theta[i] -= step.LearningRate * (step.Nesterov ? g + (step.Momentum * v[i]) : v[i]);
+            ElementLoop.Run(device, new NesterovMap(step), gradients, velocity, parameters);
+        }
+        else
+        {
+            ElementLoop.Run(device, new MomentumMap(step), gradients, velocity, parameters);
         }
     }
 
@@ -20,19 +20,65 @@ internal sealed unsafe class CpuParameterUpdate : IParameterUpdateKernel
         VectorView<float> gradients,
         VectorView<float> firstMoment,
         VectorView<float> secondMoment,
-        VectorView<float> parameters)
+        VectorView<float> parameters) =>
+        ElementLoop.Run(device, new AdamMap(step), gradients, firstMoment, secondMoment, parameters);
+
+    private readonly struct MomentumMap(MomentumStep step) : IElementMap
     {
-        float* theta = parameters.Pointer;
-        float* m = firstMoment.Pointer;
-        float* v = secondMoment.Pointer;
-        for (int i = 0; i < parameters.Length; i++)
+        public static int Loads => 7;
+
+        public static int Stores => 6;
+
+        public void Apply<TSimd, TVector>(ref TVector g, ref TVector v, ref TVector theta, ref TVector unused)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
         {
-            float g = gradients.Pointer[i];
-            m[i] = (step.Beta1 * m[i]) + ((1 - step.Beta1) * g);
-            v[i] = (step.Beta2 * v[i]) + ((1 - step.Beta2) * g * g);
-            float direction = ((step.FirstCorrection * m[i]) + (step.GradientCorrection * g))
-                / (MathF.Sqrt(step.SecondCorrection * v[i]) + step.Epsilon);
-            theta[i] = ((1 - (step.LearningRate * step.WeightDecay)) * theta[i]) - (step.LearningRate * direction);
+            TVector decayed = TSimd.MultiplyAdd(TSimd.Create(step.WeightDecay), theta, g);
+            v = TSimd.MultiplyAdd(TSimd.Create(step.Momentum), v, decayed);
+            theta = TSimd.MultiplyAdd(TSimd.Create(-step.LearningRate), v, theta);
+        }
+    }
+
+    private readonly struct NesterovMap(MomentumStep step) : IElementMap
+    {
+        public static int Loads => 7;
+
+        public static int Stores => 6;
+
+        public void Apply<TSimd, TVector>(ref TVector g, ref TVector v, ref TVector theta, ref TVector unused)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector momentum = TSimd.Create(step.Momentum);
+            TVector decayed = TSimd.MultiplyAdd(TSimd.Create(step.WeightDecay), theta, g);
+            v = TSimd.MultiplyAdd(momentum, v, decayed);
+            TVector ahead = TSimd.MultiplyAdd(momentum, v, decayed);
+            theta = TSimd.MultiplyAdd(TSimd.Create(-step.LearningRate), ahead, theta);
+        }
+    }
+
+    private readonly struct AdamMap(AdamStep step) : IElementMap
+    {
+        private readonly float _shrink = 1 - (step.LearningRate * step.WeightDecay);
+
+        public static int Loads => 15;
+
+        public static int Stores => 14;
+
+        public void Apply<TSimd, TVector>(ref TVector g, ref TVector m, ref TVector v, ref TVector theta)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector fresh = TSimd.Multiply(TSimd.Create(1 - step.Beta1), g);
+            m = TSimd.MultiplyAdd(TSimd.Create(step.Beta1), m, fresh);
+            TVector square = TSimd.Multiply(TSimd.Multiply(TSimd.Create(1 - step.Beta2), g), g);
+            v = TSimd.MultiplyAdd(TSimd.Create(step.Beta2), v, square);
+            TVector root = TSimd.SquareRoot(TSimd.Multiply(TSimd.Create(step.SecondCorrection), v));
+            TVector numerator = TSimd.MultiplyAdd(
+                TSimd.Create(step.FirstCorrection), m, TSimd.Multiply(TSimd.Create(step.GradientCorrection), g));
+            TVector direction = TSimd.Divide(numerator, TSimd.Add(root, TSimd.Create(step.Epsilon)));
+            TVector shrunk = TSimd.Multiply(TSimd.Create(_shrink), theta);
+            theta = TSimd.MultiplyAdd(TSimd.Create(-step.LearningRate), direction, shrunk);
         }
     }
 }

@@ -1,85 +1,172 @@
+using System.Runtime.Intrinsics;
+
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="SoftmaxCrossEntropy"/> on the CPU.</summary>
-internal sealed unsafe class CpuSoftmaxCrossEntropy : ISoftmaxCrossEntropyKernel
+/// <summary><see cref="SoftmaxCrossEntropy"/> on the CPU: a few rows a task, each row while it is in the first-level cache.</summary>
+internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmaxCrossEntropyKernel
 {
     private const int Masked = -1;
 
     public void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses)
     {
-        for (int i = 0; i < logits.Rows; i++)
+        var context = new Context(logits, labels, probabilities) { Losses = losses.Pointer };
+        delegate*<void*, int, void> body = device.Vectors switch
         {
-            float* z = logits.Pointer + ((long)i * logits.RowStride);
-            float* p = probabilities.Pointer + ((long)i * probabilities.RowStride);
-            int label = labels.Pointer[i];
-            float maximum = float.NegativeInfinity;
-            for (int c = 0; c < logits.Columns; c++)
-            {
-                maximum = MathF.Max(maximum, z[c]);
-            }
-
-            float atLabel = label == Masked ? 0 : z[label];
-            float sum = 0;
-            for (int c = 0; c < logits.Columns; c++)
-            {
-                p[c] = MathF.Exp(z[c] - maximum);
-                sum += p[c];
-            }
-
-            for (int c = 0; c < logits.Columns; c++)
-            {
-                p[c] /= sum;
-            }
-
-            losses.Pointer[i] = label == Masked ? 0 : MathF.Log(sum) + (maximum - atLabel);
-        }
+            VectorWidth.Avx512 => &ForwardRows<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &ForwardRows<Simd256, Vector256<float>>,
+            _ => &ForwardRows<Simd128, Vector128<float>>,
+        };
+        Run(&context, body);
     }
 
     public void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient)
     {
-        for (int i = 0; i < gradient.Rows; i++)
+        var context = new Context(probabilities, labels, gradient) { Scale = scale };
+        delegate*<void*, int, void> body = device.Vectors switch
         {
-            float* p = probabilities.Pointer + ((long)i * probabilities.RowStride);
-            float* g = gradient.Pointer + ((long)i * gradient.RowStride);
-            int label = labels.Pointer[i];
-            for (int c = 0; c < gradient.Columns; c++)
-            {
-                g[c] = label == Masked ? 0 : scale * (p[c] - (c == label ? 1 : 0));
-            }
-        }
+            VectorWidth.Avx512 => &GradientRows<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &GradientRows<Simd256, Vector256<float>>,
+            _ => &GradientRows<Simd128, Vector128<float>>,
+        };
+        Run(&context, body);
     }
 
     public void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled)
     {
-        for (int i = 0; i < probabilities.Rows; i++)
-        {
-            float* p = probabilities.Pointer + ((long)i * probabilities.RowStride);
-            float u = PhiloxBlock.Uniform(PhiloxBlock.At(key, offset + (ulong)i).Word0);
-            int drawn = 0;
-            float sum = p[0];
-            while (!(u < sum) && drawn < probabilities.Columns - 1)
-            {
-                drawn++;
-                sum += p[drawn];
-            }
-
-            sampled.Pointer[i] = labels.Pointer[i] == Masked ? Masked : drawn;
-        }
+        var context = new Context(probabilities, labels, probabilities) { Key = key, Offset = offset, Sampled = sampled.Pointer };
+        Run(&context, &SampleRows);
     }
 
     public void HessianRoot(MatrixView<float> probabilities, VectorView<int> labels, int firstColumn, MatrixView<float> columns)
     {
-        for (int row = 0; row < columns.Rows; row++)
+        var context = new Context(probabilities, labels, columns) { FirstColumn = firstColumn };
+        delegate*<void*, int, void> body = device.Vectors switch
         {
-            int i = row % probabilities.Rows;
-            int column = firstColumn + (row / probabilities.Rows);
-            float* p = probabilities.Pointer + ((long)i * probabilities.RowStride);
-            float* s = columns.Pointer + ((long)row * columns.RowStride);
-            float root = MathF.Sqrt(p[column]);
-            for (int c = 0; c < columns.Columns; c++)
-            {
-                s[c] = labels.Pointer[i] == Masked ? 0 : root * ((c == column ? 1 : 0) - p[c]);
-            }
+            VectorWidth.Avx512 => &HessianRootRows<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &HessianRootRows<Simd256, Vector256<float>>,
+            _ => &HessianRootRows<Simd128, Vector128<float>>,
+        };
+        Run(&context, body);
+    }
+
+    private void Run(Context* context, delegate*<void*, int, void> body) =>
+        device.Workers.Run(RowTasks.Count(context->OutputRows, context->Columns), body, context);
+
+    private static void ForwardRows<TSimd, TVector>(void* pointer, int task)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref Context c = ref *(Context*)pointer;
+        (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        for (int row = first; row < end; row++)
+        {
+            float* z = c.Input(row);
+            float* p = c.Output(row);
+            int label = c.Labels[row];
+            float maximum = SimdRow<TSimd, TVector>.Max(z, c.Columns);
+            float gap = label == Masked ? 0 : maximum - z[label];
+            float sum = SimdRow<TSimd, TVector>.ExpAndSum(z, maximum, p, c.Columns);
+            SimdRow<TSimd, TVector>.Scale(p, 1 / sum, p, c.Columns);
+            c.Losses[row] = label == Masked ? 0 : MathF.Log(sum) + gap;
         }
+    }
+
+    private static void GradientRows<TSimd, TVector>(void* pointer, int task)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref Context c = ref *(Context*)pointer;
+        (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        for (int row = first; row < end; row++)
+        {
+            float* p = c.Input(row);
+            float* g = c.Output(row);
+            int label = c.Labels[row];
+            if (label == Masked)
+            {
+                new Span<float>(g, c.Columns).Clear();
+                continue;
+            }
+
+            float atLabel = p[label];
+            SimdRow<TSimd, TVector>.Scale(p, c.Scale, g, c.Columns);
+            g[label] = c.Scale * (atLabel - 1);
+        }
+    }
+
+    private static void SampleRows(void* pointer, int task)
+    {
+        ref Context c = ref *(Context*)pointer;
+        (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        for (int row = first; row < end; row++)
+        {
+            float u = PhiloxBlock.Uniform(PhiloxBlock.At(c.Key, c.Offset + (ulong)row).Word0);
+            c.Sampled[row] = c.Labels[row] == Masked ? Masked : Draw(c.Input(row), c.Columns, u);
+        }
+    }
+
+    // Where rounding leaves the sum of all below u, the last class that can occur is drawn.
+    private static int Draw(float* p, int classes, float u)
+    {
+        float sum = 0;
+        int possible = 0;
+        for (int c = 0; c < classes; c++)
+        {
+            sum += p[c];
+            if (u < sum)
+            {
+                return c;
+            }
+
+            possible = p[c] > 0 ? c : possible;
+        }
+
+        return possible;
+    }
+
+    private static void HessianRootRows<TSimd, TVector>(void* pointer, int task)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref Context c = ref *(Context*)pointer;
+        (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        for (int row = first; row < end; row++)
+        {
+            int example = row % c.InputRows;
+            int column = c.FirstColumn + (row / c.InputRows);
+            float* p = c.Input(example);
+            float* s = c.Output(row);
+            if (c.Labels[example] == Masked)
+            {
+                new Span<float>(s, c.Columns).Clear();
+                continue;
+            }
+
+            float root = MathF.Sqrt(p[column]);
+            SimdRow<TSimd, TVector>.Scale(p, -root, s, c.Columns);
+            s[column] = root * (1 - p[column]);
+        }
+    }
+
+    private struct Context(MatrixView<float> input, VectorView<int> labels, MatrixView<float> output)
+    {
+        public readonly int* Labels = labels.Pointer;
+        public readonly int InputRows = input.Rows;
+        public readonly int OutputRows = output.Rows;
+        public readonly int Columns = output.Columns;
+        public float* Losses;
+        public int* Sampled;
+        public float Scale;
+        public int FirstColumn;
+        public PhiloxKey Key;
+        public ulong Offset;
+        private readonly float* _input = input.Pointer;
+        private readonly long _inputStride = input.RowStride;
+        private readonly float* _output = output.Pointer;
+        private readonly long _outputStride = output.RowStride;
+
+        public readonly float* Input(int row) => _input + (row * _inputStride);
+
+        public readonly float* Output(int row) => _output + (row * _outputStride);
     }
 }

@@ -51,4 +51,56 @@ internal unsafe interface ISimd<TVector>
 
     /// <summary>Transposes, in every group of four elements, the 4×4 matrix whose rows are the four vectors.</summary>
     static abstract void TransposeQuads(ref TVector row0, ref TVector row1, ref TVector row2, ref TVector row3);
+
+    /// <summary>The first <paramref name="count"/> elements, 0 to <see cref="Count"/>, then zeros; memory behind them is not read.</summary>
+    static abstract TVector LoadPartial(float* source, int count);
+
+    /// <summary>Stores the first <paramref name="count"/> elements and touches nothing behind them.</summary>
+    static abstract void StorePartial(TVector value, float* destination, int count);
+
+    /// <summary>All bits set where <c>left &lt; right</c>, none elsewhere and where either is NaN.</summary>
+    static abstract TVector Less(TVector left, TVector right);
+
+    /// <summary>All bits set where the element is NaN.</summary>
+    static abstract TVector IsNaN(TVector value);
+
+    /// <summary>Bits of <paramref name="whenSet"/> where the mask has ones, of <paramref name="whenClear"/> elsewhere.</summary>
+    static abstract TVector Select(TVector mask, TVector whenSet, TVector whenClear);
+
+    /// <summary>The nearest whole number, even where two are.</summary>
+    static abstract TVector Round(TVector value);
+
+    /// <summary><c>value·2ᵉ</c> for whole e from −200 to 200, subnormal results and overflow included.</summary>
+    static abstract TVector Scale(TVector value, TVector exponent);
+
+    /// <summary>All elements with the bits of <paramref name="bits"/>.</summary>
+    static abstract TVector CreateBits(int bits);
+
+    static abstract TVector And(TVector left, TVector right);
+
+    static abstract TVector Xor(TVector left, TVector right);
+
+    /// <summary>Sum of the bits as 32-bit integers.</summary>
+    static abstract TVector AddBits(TVector left, TVector right);
+
+    /// <summary>Difference of the bits as 32-bit integers.</summary>
+    static abstract TVector SubtractBits(TVector left, TVector right);
+
+    static abstract TVector ShiftBitsLeft(TVector value, int count);
+
+    /// <summary>Shifts in the sign of each 32-bit integer.</summary>
+    static abstract TVector ShiftBitsRight(TVector value, int count);
+
+    /// <summary>The numbers that the bits are as 32-bit integers.</summary>
+    static abstract TVector FromInteger(TVector bits);
+
+    /// <summary>All bits set in the first <paramref name="count"/> elements, none in the others.</summary>
+    static abstract TVector First(int count);
+
+    /// <summary>Takes elements apart: of every four of <paramref name="left"/> and the four of <paramref name="right"/> beside
+    /// them, the even ones and the odd ones. <see cref="Interleave"/> undoes it.</summary>
+    static abstract (TVector Even, TVector Odd) Deinterleave(TVector left, TVector right);
+
+    /// <summary>Undoes <see cref="Deinterleave"/>.</summary>
+    static abstract (TVector Left, TVector Right) Interleave(TVector even, TVector odd);
 }

@@ -60,4 +60,71 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
             row3 = Vector128.Create(old0[3], old1[3], old2[3], old3[3]);
         }
     }
+
+    public static Vector128<float> LoadPartial(float* source, int count)
+    {
+        Vector128<float> value = default;
+        for (int i = 0; i < count; i++)
+        {
+            ((float*)&value)[i] = source[i];
+        }
+
+        return value;
+    }
+
+    public static void StorePartial(Vector128<float> value, float* destination, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            destination[i] = ((float*)&value)[i];
+        }
+    }
+
+    public static Vector128<float> Less(Vector128<float> left, Vector128<float> right) =>
+        Vector128.LessThan(left, right);
+
+    public static Vector128<float> IsNaN(Vector128<float> value) => Vector128.IsNaN(value);
+
+    public static Vector128<float> Select(Vector128<float> mask, Vector128<float> whenSet, Vector128<float> whenClear) =>
+        Vector128.ConditionalSelect(mask, whenSet, whenClear);
+
+    public static Vector128<float> Round(Vector128<float> value) => Vector128.Round(value);
+
+    public static Vector128<float> Scale(Vector128<float> value, Vector128<float> exponent)
+    {
+        Vector128<float> half = Vector128.Round(exponent * 0.5f);
+        return value * PowerOfTwo(half) * PowerOfTwo(exponent - half);
+    }
+
+    public static Vector128<float> CreateBits(int bits) => Vector128.Create(bits).AsSingle();
+
+    public static Vector128<float> And(Vector128<float> left, Vector128<float> right) => left & right;
+
+    public static Vector128<float> Xor(Vector128<float> left, Vector128<float> right) => left ^ right;
+
+    public static Vector128<float> AddBits(Vector128<float> left, Vector128<float> right) =>
+        (left.AsInt32() + right.AsInt32()).AsSingle();
+
+    public static Vector128<float> SubtractBits(Vector128<float> left, Vector128<float> right) =>
+        (left.AsInt32() - right.AsInt32()).AsSingle();
+
+    public static Vector128<float> ShiftBitsLeft(Vector128<float> value, int count) =>
+        (value.AsInt32() << count).AsSingle();
+
+    public static Vector128<float> ShiftBitsRight(Vector128<float> value, int count) =>
+        (value.AsInt32() >> count).AsSingle();
+
+    public static Vector128<float> FromInteger(Vector128<float> bits) => Vector128.ConvertToSingle(bits.AsInt32());
+
+    public static Vector128<float> First(int count) =>
+        Vector128.LessThan(Vector128<int>.Indices, Vector128.Create(count)).AsSingle();
+
+    public static (Vector128<float> Even, Vector128<float> Odd) Deinterleave(Vector128<float> left, Vector128<float> right) =>
+        (Vector128.Create(left[0], left[2], right[0], right[2]), Vector128.Create(left[1], left[3], right[1], right[3]));
+
+    public static (Vector128<float> Left, Vector128<float> Right) Interleave(Vector128<float> even, Vector128<float> odd) =>
+        (Vector128.Create(even[0], odd[0], even[1], odd[1]), Vector128.Create(even[2], odd[2], even[3], odd[3]));
+
+    private static Vector128<float> PowerOfTwo(Vector128<float> exponent) =>
+        ((Vector128.ConvertToInt32(exponent) + Vector128.Create(127)) << 23).AsSingle();
 }

@@ -49,4 +49,57 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
         row2 = Avx.UnpackLow(high01, high23).AsSingle();
         row3 = Avx.UnpackHigh(high01, high23).AsSingle();
     }
+
+    public static Vector256<float> LoadPartial(float* source, int count) => Avx.MaskLoad(source, First(count));
+
+    public static void StorePartial(Vector256<float> value, float* destination, int count) =>
+        Avx.MaskStore(destination, First(count), value);
+
+    public static Vector256<float> Less(Vector256<float> left, Vector256<float> right) =>
+        Vector256.LessThan(left, right);
+
+    public static Vector256<float> IsNaN(Vector256<float> value) => Vector256.IsNaN(value);
+
+    public static Vector256<float> Select(Vector256<float> mask, Vector256<float> whenSet, Vector256<float> whenClear) =>
+        Vector256.ConditionalSelect(mask, whenSet, whenClear);
+
+    public static Vector256<float> Round(Vector256<float> value) => Vector256.Round(value);
+
+    public static Vector256<float> Scale(Vector256<float> value, Vector256<float> exponent)
+    {
+        Vector256<float> half = Vector256.Round(exponent * 0.5f);
+        return value * PowerOfTwo(half) * PowerOfTwo(exponent - half);
+    }
+
+    public static Vector256<float> CreateBits(int bits) => Vector256.Create(bits).AsSingle();
+
+    public static Vector256<float> And(Vector256<float> left, Vector256<float> right) => left & right;
+
+    public static Vector256<float> Xor(Vector256<float> left, Vector256<float> right) => left ^ right;
+
+    public static Vector256<float> AddBits(Vector256<float> left, Vector256<float> right) =>
+        (left.AsInt32() + right.AsInt32()).AsSingle();
+
+    public static Vector256<float> SubtractBits(Vector256<float> left, Vector256<float> right) =>
+        (left.AsInt32() - right.AsInt32()).AsSingle();
+
+    public static Vector256<float> ShiftBitsLeft(Vector256<float> value, int count) =>
+        (value.AsInt32() << count).AsSingle();
+
+    public static Vector256<float> ShiftBitsRight(Vector256<float> value, int count) =>
+        (value.AsInt32() >> count).AsSingle();
+
+    public static Vector256<float> FromInteger(Vector256<float> bits) => Vector256.ConvertToSingle(bits.AsInt32());
+
+    public static Vector256<float> First(int count) =>
+        Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(count)).AsSingle();
+
+    public static (Vector256<float> Even, Vector256<float> Odd) Deinterleave(Vector256<float> left, Vector256<float> right) =>
+        (Avx.Shuffle(left, right, 0b10_00_10_00), Avx.Shuffle(left, right, 0b11_01_11_01));
+
+    public static (Vector256<float> Left, Vector256<float> Right) Interleave(Vector256<float> even, Vector256<float> odd) =>
+        (Avx.UnpackLow(even, odd), Avx.UnpackHigh(even, odd));
+
+    private static Vector256<float> PowerOfTwo(Vector256<float> exponent) =>
+        ((Vector256.ConvertToInt32(exponent) + Vector256.Create(127)) << 23).AsSingle();
 }

@@ -50,4 +50,51 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
         row2 = Avx512F.UnpackLow(high01, high23).AsSingle();
         row3 = Avx512F.UnpackHigh(high01, high23).AsSingle();
     }
+
+    public static Vector512<float> LoadPartial(float* source, int count) => Avx512F.MaskLoad(source, First(count), Zero);
+
+    public static void StorePartial(Vector512<float> value, float* destination, int count) =>
+        Avx512F.MaskStore(destination, First(count), value);
+
+    public static Vector512<float> Less(Vector512<float> left, Vector512<float> right) =>
+        Vector512.LessThan(left, right);
+
+    public static Vector512<float> IsNaN(Vector512<float> value) => Vector512.IsNaN(value);
+
+    public static Vector512<float> Select(Vector512<float> mask, Vector512<float> whenSet, Vector512<float> whenClear) =>
+        Vector512.ConditionalSelect(mask, whenSet, whenClear);
+
+    public static Vector512<float> Round(Vector512<float> value) => Vector512.Round(value);
+
+    public static Vector512<float> Scale(Vector512<float> value, Vector512<float> exponent) =>
+        Avx512F.Scale(value, exponent);
+
+    public static Vector512<float> CreateBits(int bits) => Vector512.Create(bits).AsSingle();
+
+    public static Vector512<float> And(Vector512<float> left, Vector512<float> right) => left & right;
+
+    public static Vector512<float> Xor(Vector512<float> left, Vector512<float> right) => left ^ right;
+
+    public static Vector512<float> AddBits(Vector512<float> left, Vector512<float> right) =>
+        (left.AsInt32() + right.AsInt32()).AsSingle();
+
+    public static Vector512<float> SubtractBits(Vector512<float> left, Vector512<float> right) =>
+        (left.AsInt32() - right.AsInt32()).AsSingle();
+
+    public static Vector512<float> ShiftBitsLeft(Vector512<float> value, int count) =>
+        (value.AsInt32() << count).AsSingle();
+
+    public static Vector512<float> ShiftBitsRight(Vector512<float> value, int count) =>
+        (value.AsInt32() >> count).AsSingle();
+
+    public static Vector512<float> FromInteger(Vector512<float> bits) => Vector512.ConvertToSingle(bits.AsInt32());
+
+    public static Vector512<float> First(int count) =>
+        Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
+    public static (Vector512<float> Even, Vector512<float> Odd) Deinterleave(Vector512<float> left, Vector512<float> right) =>
+        (Avx512F.Shuffle(left, right, 0b10_00_10_00), Avx512F.Shuffle(left, right, 0b11_01_11_01));
+
+    public static (Vector512<float> Left, Vector512<float> Right) Interleave(Vector512<float> even, Vector512<float> odd) =>
+        (Avx512F.UnpackLow(even, odd), Avx512F.UnpackHigh(even, odd));
 }

@@ -1,0 +1,115 @@
+using System.Runtime.Intrinsics;
+
+namespace KFac.Kernels.Cpu;
+
+/// <summary>Runs an <see cref="IElementMap"/> over matrices on the device's threads.</summary>
+/// <remarks>
+/// All operands have the same columns. An operand with fewer rows than the others repeats: row i of the loop is its row
+/// <c>i mod rows</c>, which makes one row a broadcast and serves several seeds stacked over one input. Operands without
+/// gaps are joined to long rows. The matrix is cut into tiles of about <see cref="Grain"/> elements, one a task.
+/// </remarks>
+internal static unsafe class ElementLoop
+{
+    /// <summary>Elements a task: enough to be worth waking a thread for, few enough to stay in the second-level cache.</summary>
+    private const int Grain = 16 * 1024;
+
+    public static void Run<TMap>(
+        CpuDevice device,
+        TMap map,
+        VectorView<float> x0,
+        VectorView<float> x1 = default,
+        VectorView<float> x2 = default,
+        VectorView<float> x3 = default)
+        where TMap : unmanaged, IElementMap =>
+        Run(device, map, Row(x0), Row(x1), Row(x2), Row(x3));
+
+    public static void Run<TMap>(
+        CpuDevice device,
+        TMap map,
+        MatrixView<float> x0,
+        MatrixView<float> x1 = default,
+        MatrixView<float> x2 = default,
+        MatrixView<float> x3 = default)
+        where TMap : unmanaged, IElementMap
+    {
+        int rows = Math.Max(Math.Max(x0.Rows, x1.Rows), Math.Max(x2.Rows, x3.Rows));
+        if (rows == 0 || x0.Columns == 0)
+        {
+            return;
+        }
+
+        var loop = new Loop<TMap>(map, new Operand(x0), new Operand(x1), new Operand(x2), new Operand(x3), rows, x0.Columns);
+        loop.Join();
+        loop.Grid = new TileGrid(loop.Rows, loop.Columns, Grain);
+        delegate*<void*, int, void> body = device.Vectors switch
+        {
+            VectorWidth.Avx512 => &Tile<TMap, Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &Tile<TMap, Simd256, Vector256<float>>,
+            _ => &Tile<TMap, Simd128, Vector128<float>>,
+        };
+        device.Workers.Run(loop.Grid.Tiles, body, &loop);
+    }
+
+    private static MatrixView<float> Row(VectorView<float> x) => x.IsEmpty ? default : x.AsMatrix(1, x.Length);
+
+    private static void Tile<TMap, TSimd, TVector>(void* context, int task)
+        where TMap : unmanaged, IElementMap
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref Loop<TMap> loop = ref *(Loop<TMap>*)context;
+        TileGrid.Tile tile = loop.Grid[task];
+        for (long row = tile.FirstRow; row < tile.EndRow; row++)
+        {
+            long column = tile.Column;
+            ElementSpan<TMap, TSimd, TVector>.Apply(
+                loop.Map, loop.X0.At(row, column), loop.X1.At(row, column), loop.X2.At(row, column), loop.X3.At(row, column), tile.Columns);
+        }
+    }
+
+    private readonly struct Operand(float* start, long rows, long stride, long columns)
+    {
+        public Operand(MatrixView<float> view)
+            : this(view.Pointer, view.Rows, view.Rows > 1 ? view.RowStride : view.Columns, view.Columns)
+        {
+        }
+
+        public long Rows => rows;
+
+        /// <summary>Takes no part, or can be read as rows of any whole multiple of its length.</summary>
+        public bool HasNoGaps => rows == 0 || stride == columns;
+
+        public Operand Join(long rowsToOne) => rows == 0 ? this : new Operand(start, rows / rowsToOne, stride * rowsToOne, columns * rowsToOne);
+
+        public float* At(long row, long column) => start + ((rows <= 1 ? 0 : row % rows) * stride) + column;
+    }
+
+    private struct Loop<TMap>(TMap map, Operand x0, Operand x1, Operand x2, Operand x3, long rows, long columns)
+        where TMap : unmanaged, IElementMap
+    {
+        public readonly TMap Map = map;
+        public Operand X0 = x0;
+        public Operand X1 = x1;
+        public Operand X2 = x2;
+        public Operand X3 = x3;
+        public long Rows = rows;
+        public long Columns = columns;
+        public TileGrid Grid;
+
+        /// <summary>Joins as many rows to one as the operand with the fewest has.</summary>
+        public void Join()
+        {
+            if (!X0.HasNoGaps || !X1.HasNoGaps || !X2.HasNoGaps || !X3.HasNoGaps)
+            {
+                return;
+            }
+
+            long joined = Fewest(Fewest(Fewest(Fewest(Rows, X0), X1), X2), X3);
+            (X0, X1, X2, X3) = (X0.Join(joined), X1.Join(joined), X2.Join(joined), X3.Join(joined));
+            Rows /= joined;
+            Columns *= joined;
+        }
+
+        private static long Fewest(long rows, Operand operand) => operand.Rows == 0 ? rows : Math.Min(rows, operand.Rows);
+    }
+}

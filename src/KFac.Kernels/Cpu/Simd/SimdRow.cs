@@ -1,0 +1,91 @@
+namespace KFac.Kernels.Cpu;
+
+/// <summary>Reductions of one contiguous row.</summary>
+internal static unsafe class SimdRow<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>The largest element; −∞ of none, NaN when any is.</summary>
+    public static float Max(float* x, int count)
+    {
+        TVector lowest = TSimd.Create(float.NegativeInfinity);
+        TVector maxima = lowest;
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            maxima = TSimd.Max(maxima, TSimd.Load(x + i));
+        }
+
+        if (i < count)
+        {
+            TVector rest = TSimd.LoadPartial(x + i, count - i);
+            maxima = TSimd.Max(maxima, TSimd.Select(TSimd.First(count - i), rest, lowest));
+        }
+
+        float maximum = float.NegativeInfinity;
+        for (int lane = 0; lane < TSimd.Count; lane++)
+        {
+            maximum = MathF.Max(maximum, ((float*)&maxima)[lane]);
+        }
+
+        return maximum;
+    }
+
+    /// <summary><c>y ← e^{x − shift}</c>; returns the sum of y. In place is allowed.</summary>
+    public static float ExpAndSum(float* x, float shift, float* y, int count)
+    {
+        TVector sums = TSimd.Zero;
+        TVector offset = TSimd.Create(shift);
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            TVector power = SimdMath<TSimd, TVector>.Exp(TSimd.Subtract(TSimd.Load(x + i), offset));
+            TSimd.Store(power, y + i);
+            sums = TSimd.Add(sums, power);
+        }
+
+        if (i < count)
+        {
+            TVector rest = TSimd.LoadPartial(x + i, count - i);
+            TVector power = SimdMath<TSimd, TVector>.Exp(TSimd.Subtract(rest, offset));
+            TSimd.StorePartial(power, y + i, count - i);
+            sums = TSimd.Add(sums, TSimd.Select(TSimd.First(count - i), power, TSimd.Zero));
+        }
+
+        return TSimd.Sum(sums);
+    }
+
+    /// <summary><c>y ← factor·x</c>. In place is allowed.</summary>
+    public static void Scale(float* x, float factor, float* y, int count)
+    {
+        TVector factors = TSimd.Create(factor);
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            TSimd.Store(TSimd.Multiply(factors, TSimd.Load(x + i)), y + i);
+        }
+
+        if (i < count)
+        {
+            TSimd.StorePartial(TSimd.Multiply(factors, TSimd.LoadPartial(x + i, count - i)), y + i, count - i);
+        }
+    }
+
+    /// <summary>Whether no element is NaN or infinite.</summary>
+    public static bool AllFinite(float* x, int count)
+    {
+        TVector zeros = TSimd.Zero;
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            zeros = TSimd.Add(zeros, TSimd.Multiply(TSimd.Load(x + i), TSimd.Zero));
+        }
+
+        if (i < count)
+        {
+            zeros = TSimd.Add(zeros, TSimd.Multiply(TSimd.LoadPartial(x + i, count - i), TSimd.Zero));
+        }
+
+        return TSimd.Sum(zeros) == 0;
+    }
+}
