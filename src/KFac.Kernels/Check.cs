@@ -81,6 +81,18 @@ internal static class Check
         }
     }
 
+    /// <inheritdoc cref="NoOverlap{TOutput, TInput}(MatrixView{TOutput}, MatrixView{TInput}, string, string)"/>
+    public static void NoOverlap(VectorView<float> output, MatrixView<float> input, string outputName, string inputName) =>
+        NoOverlap(AsRow(output), input, outputName, inputName);
+
+    /// <inheritdoc cref="NoOverlap{TOutput, TInput}(MatrixView{TOutput}, MatrixView{TInput}, string, string)"/>
+    public static void NoOverlap(MatrixView<float> output, VectorView<float> input, string outputName, string inputName) =>
+        NoOverlap(output, AsRow(input), outputName, inputName);
+
+    /// <inheritdoc cref="NoOverlap{TOutput, TInput}(MatrixView{TOutput}, MatrixView{TInput}, string, string)"/>
+    public static void NoOverlap(VectorView<float> output, VectorView<float> input, string outputName, string inputName) =>
+        NoOverlap(AsRow(output), AsRow(input), outputName, inputName);
+
     /// <summary>The output is the input itself, or shares no memory with it.</summary>
     public static void InPlaceOrApart(MatrixView<float> output, MatrixView<float> input, string outputName, string inputName)
     {
@@ -111,6 +123,8 @@ internal static class Check
         ArgumentNullException.ThrowIfNull(stream);
         return select(stream.Device.Kernels) ?? throw new KernelMissingException(operation, stream.Device.Name);
     }
+
+    private static MatrixView<float> AsRow(VectorView<float> view) => view.AsMatrix(1, view.Length);
 
     private static long Span<T>(MatrixView<T> view)
         where T : unmanaged => ((((long)view.Rows - 1) * view.RowStride) + view.Columns) * Unsafe.SizeOf<T>();

@@ -22,6 +22,10 @@ public static class BernoulliCrossEntropy
         Check.Shape(probabilities, logits.Rows, logits.Columns, nameof(probabilities));
         Check.Length(losses, logits.Rows, nameof(losses));
         Check.InPlaceOrApart(probabilities, logits, nameof(probabilities), nameof(logits));
+        Check.NoOverlap(probabilities, targets, nameof(probabilities), nameof(targets));
+        Check.NoOverlap(losses, logits, nameof(losses), nameof(logits));
+        Check.NoOverlap(losses, targets, nameof(losses), nameof(targets));
+        Check.NoOverlap(losses, probabilities, nameof(losses), nameof(probabilities));
         kernel.Forward(logits, targets, probabilities, losses);
     }
 
@@ -33,6 +37,7 @@ public static class BernoulliCrossEntropy
         Check.View(stream, gradient, nameof(gradient));
         Check.Shape(gradient, probabilities.Rows, probabilities.Columns, nameof(gradient));
         Check.InPlaceOrApart(gradient, probabilities, nameof(gradient), nameof(probabilities));
+        Check.InPlaceOrApart(gradient, targets, nameof(gradient), nameof(targets));
         Check.Finite(scale);
         kernel.Gradient(probabilities, targets, scale, gradient);
     }
@@ -50,6 +55,8 @@ public static class BernoulliCrossEntropy
         IBernoulliCrossEntropyKernel kernel = Kernel(stream, probabilities, targets);
         Check.View(stream, sampled, nameof(sampled));
         Check.Shape(sampled, probabilities.Rows, probabilities.Columns, nameof(sampled));
+        Check.InPlaceOrApart(sampled, probabilities, nameof(sampled), nameof(probabilities));
+        Check.InPlaceOrApart(sampled, targets, nameof(sampled), nameof(targets));
         kernel.Sample(probabilities, targets, key, offset, sampled);
     }
 
@@ -65,6 +72,7 @@ public static class BernoulliCrossEntropy
         ArgumentOutOfRangeException.ThrowIfNegative(firstColumn);
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstColumn + count, probabilities.Columns, nameof(firstColumn));
         Check.NoOverlap(columns, probabilities, nameof(columns), nameof(probabilities));
+        Check.NoOverlap(columns, targets, nameof(columns), nameof(targets));
         kernel.HessianRoot(probabilities, targets, firstColumn, columns);
     }
 

@@ -1,7 +1,9 @@
 namespace KFac.Kernels;
 
-/// <summary>Element-wise arithmetic on matrices of any row stride. Error: at most two roundings per element.</summary>
-/// <remarks>Outputs may be the very view of an input (in place), but must not overlap one partly.</remarks>
+/// <summary>Element-wise arithmetic on matrices of any row stride.</summary>
+/// <remarks>Outputs may be the very view of an input (in place), but must not overlap one partly. Error: at most
+/// <c>γ(2)·(|αx| + |βy|)</c> for <see cref="Axpby"/>, one rounding for <see cref="AddRow"/>, and γ(3) of the result for
+/// <see cref="KroneckerDivide"/> where eigenvalues and damping are not negative. NaN and infinity follow IEEE 754.</remarks>
 public static class Elementwise
 {
     /// <summary><c>y ← value</c>.</summary>
@@ -37,6 +39,7 @@ public static class Elementwise
         Check.View(stream, row, nameof(row));
         Check.View(stream, y, nameof(y));
         Check.Length(row, y.Columns, nameof(row));
+        Check.NoOverlap(y, row, nameof(y), nameof(row));
         kernel.AddRow(row, y);
     }
 
@@ -52,6 +55,8 @@ public static class Elementwise
         Check.View(stream, b, nameof(b));
         Check.Length(b, v.Rows, nameof(b));
         Check.Length(a, v.Columns, nameof(a));
+        Check.NoOverlap(u, b, nameof(u), nameof(b));
+        Check.NoOverlap(u, a, nameof(u), nameof(a));
         Check.Finite(damping);
         kernel.KroneckerDivide(v, b, a, damping, u);
     }

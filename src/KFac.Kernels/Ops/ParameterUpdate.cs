@@ -43,6 +43,9 @@ public static class ParameterUpdate
         Check.View(stream, parameters, nameof(parameters));
         Check.Length(gradients, parameters.Length, nameof(gradients));
         Check.Length(velocity, parameters.Length, nameof(velocity));
+        Check.NoOverlap(velocity, gradients, nameof(velocity), nameof(gradients));
+        Check.NoOverlap(parameters, gradients, nameof(parameters), nameof(gradients));
+        Check.NoOverlap(parameters, velocity, nameof(parameters), nameof(velocity));
         kernel.Momentum(step, gradients, velocity, parameters);
     }
 
@@ -63,6 +66,12 @@ public static class ParameterUpdate
         Check.Length(gradients, parameters.Length, nameof(gradients));
         Check.Length(firstMoment, parameters.Length, nameof(firstMoment));
         Check.Length(secondMoment, parameters.Length, nameof(secondMoment));
+        Check.NoOverlap(firstMoment, gradients, nameof(firstMoment), nameof(gradients));
+        Check.NoOverlap(secondMoment, gradients, nameof(secondMoment), nameof(gradients));
+        Check.NoOverlap(secondMoment, firstMoment, nameof(secondMoment), nameof(firstMoment));
+        Check.NoOverlap(parameters, gradients, nameof(parameters), nameof(gradients));
+        Check.NoOverlap(parameters, firstMoment, nameof(parameters), nameof(firstMoment));
+        Check.NoOverlap(parameters, secondMoment, nameof(parameters), nameof(secondMoment));
         kernel.Adam(step, gradients, firstMoment, secondMoment, parameters);
     }
 }

@@ -45,6 +45,7 @@ public static class Reduction
         Check.View(stream, x, nameof(x));
         Check.View(stream, row, nameof(row));
         Check.Length(row, x.Columns, nameof(row));
+        Check.NoOverlap(row, x, nameof(row), nameof(x));
         Check.Finite(alpha);
         Check.Finite(beta);
         kernel.ColumnSum(x, alpha, beta, row);

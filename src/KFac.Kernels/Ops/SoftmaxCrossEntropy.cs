@@ -25,6 +25,8 @@ public static class SoftmaxCrossEntropy
         Check.Shape(probabilities, logits.Rows, logits.Columns, nameof(probabilities));
         Check.Length(losses, logits.Rows, nameof(losses));
         Check.InPlaceOrApart(probabilities, logits, nameof(probabilities), nameof(logits));
+        Check.NoOverlap(losses, logits, nameof(losses), nameof(logits));
+        Check.NoOverlap(losses, probabilities, nameof(losses), nameof(probabilities));
         kernel.Forward(logits, labels, probabilities, losses);
     }
 
