@@ -1,0 +1,46 @@
+using KFac.Kernels;
+using KFac.Testing;
+using Xunit;
+
+namespace KFac.Engine.Tests;
+
+public sealed class StepAllocationTests
+{
+    [Theory]
+    [InlineData(CurvatureKind.MonteCarlo, DampingStyle.FactoredPi)]
+    [InlineData(CurvatureKind.Exact, DampingStyle.Product)]
+    [InlineData(CurvatureKind.ForwardOnly, DampingStyle.InputOnly)]
+    public void A_steady_step_allocates_no_more_for_more_layers_or_examples(CurvatureKind kind, DampingStyle style)
+    {
+        long small = BytesPerStep(kind, style, layers: 1, examples: 8);
+        long large = BytesPerStep(kind, style, layers: 12, examples: 64);
+
+        Assert.Equal(0, small);
+        Assert.Equal(0, large);
+    }
+
+    private static long BytesPerStep(CurvatureKind kind, DampingStyle style, int layers, int examples)
+    {
+        const int Steps = 10;
+        using Device device = TestDevice.OpenDefault();
+        using var arena = new Arena(device);
+        var model = new FakeModel([.. Enumerable.Range(0, layers).Select(i => new KroneckerLayer($"layer{i}", 24, 24, HasBias: true))]);
+        var parameters = new FakeParameters(device, arena, model.Layers);
+        var options = new KfacOptions { Kind = kind, Style = style, MovingAverage = 0.9, KlClip = 1e-3 };
+        using var optimizer = new KfacOptimizer(device, model, parameters.Set, options);
+        model.FillUniform(device.DefaultStream, arena, examples, 1);
+        parameters.SetGradients(1);
+        for (int i = 0; i < Steps; i++)
+        {
+            optimizer.Step(model, parameters.Set, 1e-3);
+        }
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < Steps; i++)
+        {
+            optimizer.Step(model, parameters.Set, 1e-3);
+        }
+
+        return (GC.GetAllocatedBytesForCurrentThread() - before) / Steps;
+    }
+}
