@@ -1,34 +1,49 @@
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="Gram"/> on the CPU.</summary>
+/// <summary><see cref="Gram"/> on the CPU: rows are reduced to a compact matrix first, and then only one triangle is computed.</summary>
+/// <remarks>Reducing streams X once; the compact matrix has as many rows as there are examples and stays in the cache where
+/// the batch is small. Without reduction X is read in place, and the column of ones is made while it is packed.</remarks>
 internal sealed unsafe class CpuGram(CpuDevice device) : IGramKernel
 {
     public void Run(in GramArguments arguments)
     {
         int width = arguments.Gram.Columns;
-        int rows = arguments.Offsets?.Segments ?? (arguments.X.Rows / arguments.Sharing);
-        using ScratchLease lease = device.Scratch.Rent((long)rows * width * sizeof(float));
-        float* reduced = lease.As<float>();
-        CpuSegmentReduce.ReduceInto(arguments.X, arguments.Sharing, arguments.Offsets, arguments.Scale, rows, reduced, width);
-        if (arguments.AppendOnes)
+        if (width == 0)
         {
-            for (int n = 0; n < rows; n++)
-            {
-                int count = arguments.Offsets is { } offsets ? offsets.Host[n + 1] - offsets.Host[n] : arguments.Sharing;
-                reduced[((long)n * width) + width - 1] = CpuSegmentReduce.ScaleOf(arguments.Scale, count) * count;
-            }
+            return;
         }
 
-        var x = new StridedMatrix(reduced, width, 1);
-        float* gram = arguments.Gram.Pointer;
-        long stride = arguments.Gram.RowStride;
-        GemmCore.MultiplyParallel(device, width, width, rows, arguments.Alpha, x.Transposed, x, arguments.Beta, gram, stride);
-        for (int i = 0; i < width; i++)
+        MatrixView<float> x = arguments.X;
+        if (arguments.Offsets is null && arguments.Sharing == 1)
         {
-            for (int j = 0; j < i; j++)
-            {
-                gram[(j * stride) + i] = gram[(i * stride) + j];
-            }
+            var rows = new StridedMatrix(x.Pointer, x.RowStride, 1);
+            Accumulate(arguments, new GramRows(rows, x.Rows, x.Columns, arguments.AppendOnes));
+            return;
+        }
+
+        int segments = arguments.Offsets?.Segments ?? (x.Rows / arguments.Sharing);
+        using ScratchLease lease = device.Scratch.Rent((long)segments * width * sizeof(float));
+        float* reduced = lease.As<float>();
+        new CpuSegmentReduce(device).Reduce(x, arguments.Sharing, arguments.Offsets, arguments.Scale, segments, reduced, width);
+        if (arguments.AppendOnes)
+        {
+            ReduceOnes(arguments, segments, reduced + width - 1, width);
+        }
+
+        Accumulate(arguments, new GramRows(new StridedMatrix(reduced, width, 1), segments, width, false));
+    }
+
+    private void Accumulate(in GramArguments arguments, GramRows rows) =>
+        GramCore.Accumulate(device, rows, arguments.Alpha, arguments.Beta, arguments.Gram.Pointer, arguments.Gram.RowStride);
+
+    /// <summary>What the reduction makes of a column of ones.</summary>
+    private static void ReduceOnes(in GramArguments arguments, int segments, float* column, int stride)
+    {
+        for (int n = 0; n < segments; n++)
+        {
+            int rows = arguments.Offsets is { } offsets ? offsets.Host[n + 1] - offsets.Host[n] : arguments.Sharing;
+            *column = CpuSegmentReduce.Factor(arguments.Scale, rows) * rows;
+            column += stride;
         }
     }
 }

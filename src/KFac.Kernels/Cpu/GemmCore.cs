@@ -21,12 +21,13 @@ internal static unsafe class GemmCore
     public const int DepthBlock = 256;
 
     /// <summary>Rows of A that are packed at a time; a multiple of every panel width.</summary>
-    private const int RowBlock = 480;
+    public const int RowBlock = 480;
 
-    private const int WidestPanel = 48;
+    /// <summary>Columns of the widest tile's panels, a multiple of the others'.</summary>
+    public const int WidestPanel = 48;
 
     /// <summary>Floating-point operations below which waking a worker costs more than it saves.</summary>
-    private const double SerialLimit = 4e5;
+    public const double SerialLimit = 4e5;
 
     /// <summary>Scratch that <see cref="Multiply"/> needs, at a 64-byte boundary.</summary>
     public static long ScratchBytes => (RowBlock + WidestPanel) * DepthBlock * sizeof(float);
@@ -89,7 +90,8 @@ internal static unsafe class GemmCore
         return best;
     }
 
-    private static void Scale(int m, int n, float beta, float* c, long ldc)
+    /// <summary><c>C ← β·C</c>; C is not read where β is 0.</summary>
+    public static void Scale(int m, int n, float beta, float* c, long ldc)
     {
         for (int i = 0; i < m; i++)
         {
@@ -155,59 +157,15 @@ internal static unsafe class GemmCore
                 for (int depth = 0; depth < k; depth += DepthBlock)
                 {
                     int steps = Math.Min(DepthBlock, k - depth);
-                    PackRows(packedA, rows, steps, a.From(row, depth).Transposed);
+                    GemmBlock<TTile>.Pack(packedA, rows, steps, a.From(row, depth).Transposed);
                     for (int column = 0; column < n; column += TTile.Columns)
                     {
                         int columns = Math.Min(TTile.Columns, n - column);
                         TTile.Pack(panelB, steps, columns, b.From(depth, column));
-                        MultiplyPanel(
+                        GemmBlock<TTile>.Multiply(
                             rows, columns, steps, alpha, packedA, panelB, depth == 0 ? beta : 1, c + (row * ldc) + column, ldc);
                     }
                 }
-            }
-        }
-
-        private static void PackRows(float* packed, int rows, int steps, StridedMatrix source)
-        {
-            for (int row = 0; row < rows; row += TTile.Columns)
-            {
-                TTile.Pack(packed, steps, Math.Min(TTile.Columns, rows - row), source.From(0, row));
-                packed += TTile.Columns * steps;
-            }
-        }
-
-        private static void MultiplyPanel(
-            int rows, int columns, int steps, float alpha, float* packedA, float* panelB, float beta, float* c, long ldc)
-        {
-            for (int row = 0; row < rows; row += TTile.Rows)
-            {
-                float* tileA = packedA + ((long)(row / TTile.Columns) * TTile.Columns * steps) + (row % TTile.Columns);
-                int tileRows = Math.Min(TTile.Rows, rows - row);
-                if (tileRows == TTile.Rows && columns == TTile.Columns)
-                {
-                    TTile.Multiply(steps, tileA, TTile.Columns, panelB, alpha, beta, c + (row * ldc), ldc);
-                }
-                else
-                {
-                    MultiplyEdge(tileRows, columns, steps, alpha, tileA, panelB, beta, c + (row * ldc), ldc);
-                }
-            }
-        }
-
-        private static void MultiplyEdge(
-            int rows, int columns, int steps, float alpha, float* tileA, float* panelB, float beta, float* c, long ldc)
-        {
-            float* tile = stackalloc float[TTile.Rows * TTile.Columns];
-            TTile.Multiply(steps, tileA, TTile.Columns, panelB, alpha, 0, tile, TTile.Columns);
-            for (int i = 0; i < rows; i++)
-            {
-                for (int j = 0; j < columns; j++)
-                {
-                    float product = tile[(i * TTile.Columns) + j];
-                    c[j] = beta == 0 ? product : product + (beta * c[j]);
-                }
-
-                c += ldc;
             }
         }
     }

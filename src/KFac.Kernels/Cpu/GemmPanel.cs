@@ -32,9 +32,14 @@ internal static unsafe class GemmPanel<TSimd, TVector>
     /// <summary><c>panel[p·Width + j] ← source(p, j)</c> for p &lt; k, j &lt; columns, and 0 for columns ≤ j &lt; Width.</summary>
     public static void Pack(float* panel, int k, int columns, StridedMatrix source)
     {
+        if (columns < Width)
+        {
+            new Span<float>(panel, k * Width).Clear();
+        }
+
         if (source.ColumnStride != 1)
         {
-            Transpose(panel, k, columns, source);
+            PanelTranspose<TSimd, TVector>.Run(panel, Width, k, columns, source);
         }
         else if (columns == Width)
         {
@@ -61,57 +66,21 @@ internal static unsafe class GemmPanel<TSimd, TVector>
 
     private static void CopyRows(float* panel, int k, int columns, float* source, long stride)
     {
+        int vectorised = columns - (columns % TSimd.Count);
         for (int p = 0; p < k; p++)
         {
-            new ReadOnlySpan<float>(source, columns).CopyTo(new Span<float>(panel, columns));
-            new Span<float>(panel + columns, Width - columns).Clear();
+            for (int j = 0; j < vectorised; j += TSimd.Count)
+            {
+                TSimd.Store(TSimd.Load(source + j), panel + j);
+            }
+
+            for (int j = vectorised; j < columns; j++)
+            {
+                panel[j] = source[j];
+            }
+
             panel += Width;
             source += stride;
-        }
-    }
-
-    private static void Transpose(float* panel, int k, int columns, StridedMatrix source)
-    {
-        int quads = source.RowStride == 1 ? k & ~3 : 0;
-        for (int j = 0; j < Width; j += TSimd.Count)
-        {
-            int present = Math.Clamp(columns - j, 0, TSimd.Count);
-            int vectorised = present == TSimd.Count ? quads : 0;
-            TransposeVectors(panel + j, vectorised, source.From(0, j));
-            TransposeElements(panel + j, vectorised, k, present, source.From(0, j));
-        }
-    }
-
-    /// <summary>Four steps of k of one vector's columns at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void TransposeVectors(float* panel, int k, StridedMatrix source)
-    {
-        float* data = (float*)source.Data;
-        long stride = source.ColumnStride;
-        for (int p = 0; p < k; p += 4)
-        {
-            TVector step0 = TSimd.LoadQuads(data, 4 * stride);
-            TVector step1 = TSimd.LoadQuads(data + stride, 4 * stride);
-            TVector step2 = TSimd.LoadQuads(data + (2 * stride), 4 * stride);
-            TVector step3 = TSimd.LoadQuads(data + (3 * stride), 4 * stride);
-            TSimd.TransposeQuads(ref step0, ref step1, ref step2, ref step3);
-            TSimd.Store(step0, panel);
-            TSimd.Store(step1, panel + Width);
-            TSimd.Store(step2, panel + (2 * Width));
-            TSimd.Store(step3, panel + (3 * Width));
-            panel += 4 * Width;
-            data += 4;
-        }
-    }
-
-    private static void TransposeElements(float* panel, int firstStep, int k, int columns, StridedMatrix source)
-    {
-        for (int p = firstStep; p < k; p++)
-        {
-            for (int j = 0; j < TSimd.Count; j++)
-            {
-                panel[((long)p * Width) + j] = j < columns ? *source.At(p, j) : 0;
-            }
         }
     }
 }

@@ -27,6 +27,10 @@ internal unsafe interface IGemmTile
     /// <param name="b">Element (p, j) of B is <c>b[p·Columns + j]</c>.</param>
     /// <param name="c">Element (i, j) of C is <c>c[i·ldc + j]</c>.</param>
     static abstract void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc);
+
+    /// <summary>As <see cref="Multiply"/> for the first <paramref name="vectors"/> thirds of the columns only, with the same bits.</summary>
+    static abstract void MultiplyNarrow(
+        int vectors, int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc);
 }
 
 /// <summary>8 rows of 48 columns in AVX-512.</summary>
@@ -39,8 +43,30 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
     public static void Pack(float* panel, int k, int columns, StridedMatrix source) =>
         GemmPanel<Simd512, Vector512<float>>.Pack(panel, k, columns, source);
 
+    public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc) =>
+        Multiply<ThreeVectors>(k, a, strideA, b, alpha, beta, c, ldc);
+
+    public static void MultiplyNarrow(
+        int vectors, int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)
+    {
+        switch (vectors)
+        {
+            case 1:
+                Multiply<OneVector>(k, a, strideA, b, alpha, beta, c, ldc);
+                break;
+            case 2:
+                Multiply<TwoVectors>(k, a, strideA, b, alpha, beta, c, ldc);
+                break;
+            default:
+                Multiply<ThreeVectors>(k, a, strideA, b, alpha, beta, c, ldc);
+                break;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)
+    private static void Multiply<TVectors>(
+        int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)
+        where TVectors : struct, ITileVectors
     {
         Vector512<float> c00 = Simd512.Zero, c01 = Simd512.Zero, c02 = Simd512.Zero;
         Vector512<float> c10 = Simd512.Zero, c11 = Simd512.Zero, c12 = Simd512.Zero;
@@ -53,62 +79,28 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
         for (int step = 0; step < k; step++)
         {
             Vector512<float> b0 = Simd512.Load(b);
-            Vector512<float> b1 = Simd512.Load(b + Simd512.Count);
-            Vector512<float> b2 = Simd512.Load(b + (2 * Simd512.Count));
-
-            Vector512<float> x = Simd512.Create(a[0]);
-            c00 = Simd512.MultiplyAdd(x, b0, c00);
-            c01 = Simd512.MultiplyAdd(x, b1, c01);
-            c02 = Simd512.MultiplyAdd(x, b2, c02);
-
-            x = Simd512.Create(a[1]);
-            c10 = Simd512.MultiplyAdd(x, b0, c10);
-            c11 = Simd512.MultiplyAdd(x, b1, c11);
-            c12 = Simd512.MultiplyAdd(x, b2, c12);
-
-            x = Simd512.Create(a[2]);
-            c20 = Simd512.MultiplyAdd(x, b0, c20);
-            c21 = Simd512.MultiplyAdd(x, b1, c21);
-            c22 = Simd512.MultiplyAdd(x, b2, c22);
-
-            x = Simd512.Create(a[3]);
-            c30 = Simd512.MultiplyAdd(x, b0, c30);
-            c31 = Simd512.MultiplyAdd(x, b1, c31);
-            c32 = Simd512.MultiplyAdd(x, b2, c32);
-
-            x = Simd512.Create(a[4]);
-            c40 = Simd512.MultiplyAdd(x, b0, c40);
-            c41 = Simd512.MultiplyAdd(x, b1, c41);
-            c42 = Simd512.MultiplyAdd(x, b2, c42);
-
-            x = Simd512.Create(a[5]);
-            c50 = Simd512.MultiplyAdd(x, b0, c50);
-            c51 = Simd512.MultiplyAdd(x, b1, c51);
-            c52 = Simd512.MultiplyAdd(x, b2, c52);
-
-            x = Simd512.Create(a[6]);
-            c60 = Simd512.MultiplyAdd(x, b0, c60);
-            c61 = Simd512.MultiplyAdd(x, b1, c61);
-            c62 = Simd512.MultiplyAdd(x, b2, c62);
-
-            x = Simd512.Create(a[7]);
-            c70 = Simd512.MultiplyAdd(x, b0, c70);
-            c71 = Simd512.MultiplyAdd(x, b1, c71);
-            c72 = Simd512.MultiplyAdd(x, b2, c72);
-
+            Vector512<float> b1 = TVectors.Count > 1 ? Simd512.Load(b + Simd512.Count) : Simd512.Zero;
+            Vector512<float> b2 = TVectors.Count > 2 ? Simd512.Load(b + (2 * Simd512.Count)) : Simd512.Zero;
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[1], b0, b1, b2, ref c10, ref c11, ref c12);
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[2], b0, b1, b2, ref c20, ref c21, ref c22);
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[3], b0, b1, b2, ref c30, ref c31, ref c32);
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[4], b0, b1, b2, ref c40, ref c41, ref c42);
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[5], b0, b1, b2, ref c50, ref c51, ref c52);
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[6], b0, b1, b2, ref c60, ref c61, ref c62);
+            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[7], b0, b1, b2, ref c70, ref c71, ref c72);
             a += strideA;
-            b += 3 * Simd512.Count;
+            b += Columns;
         }
 
-        Vector512<float> scale = Simd512.Create(alpha);
-        TileRow<Simd512, Vector512<float>>.Write(c, scale, beta, c00, c01, c02);
-        TileRow<Simd512, Vector512<float>>.Write(c + ldc, scale, beta, c10, c11, c12);
-        TileRow<Simd512, Vector512<float>>.Write(c + (2 * ldc), scale, beta, c20, c21, c22);
-        TileRow<Simd512, Vector512<float>>.Write(c + (3 * ldc), scale, beta, c30, c31, c32);
-        TileRow<Simd512, Vector512<float>>.Write(c + (4 * ldc), scale, beta, c40, c41, c42);
-        TileRow<Simd512, Vector512<float>>.Write(c + (5 * ldc), scale, beta, c50, c51, c52);
-        TileRow<Simd512, Vector512<float>>.Write(c + (6 * ldc), scale, beta, c60, c61, c62);
-        TileRow<Simd512, Vector512<float>>.Write(c + (7 * ldc), scale, beta, c70, c71, c72);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c, alpha, beta, c00, c01, c02);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c + ldc, alpha, beta, c10, c11, c12);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c + (2 * ldc), alpha, beta, c20, c21, c22);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c + (3 * ldc), alpha, beta, c30, c31, c32);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c + (4 * ldc), alpha, beta, c40, c41, c42);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c + (5 * ldc), alpha, beta, c50, c51, c52);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c + (6 * ldc), alpha, beta, c60, c61, c62);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write(c + (7 * ldc), alpha, beta, c70, c71, c72);
     }
 }
 
@@ -124,8 +116,30 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
     public static void Pack(float* panel, int k, int columns, StridedMatrix source) =>
         GemmPanel<TSimd, TVector>.Pack(panel, k, columns, source);
 
+    public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc) =>
+        Multiply<ThreeVectors>(k, a, strideA, b, alpha, beta, c, ldc);
+
+    public static void MultiplyNarrow(
+        int vectors, int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)
+    {
+        switch (vectors)
+        {
+            case 1:
+                Multiply<OneVector>(k, a, strideA, b, alpha, beta, c, ldc);
+                break;
+            case 2:
+                Multiply<TwoVectors>(k, a, strideA, b, alpha, beta, c, ldc);
+                break;
+            default:
+                Multiply<ThreeVectors>(k, a, strideA, b, alpha, beta, c, ldc);
+                break;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)
+    private static void Multiply<TVectors>(
+        int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc)
+        where TVectors : struct, ITileVectors
     {
         TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c02 = TSimd.Zero;
         TVector c10 = TSimd.Zero, c11 = TSimd.Zero, c12 = TSimd.Zero;
@@ -134,62 +148,90 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         for (int step = 0; step < k; step++)
         {
             TVector b0 = TSimd.Load(b);
-            TVector b1 = TSimd.Load(b + TSimd.Count);
-            TVector b2 = TSimd.Load(b + (2 * TSimd.Count));
-
-            TVector x = TSimd.Create(a[0]);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            c01 = TSimd.MultiplyAdd(x, b1, c01);
-            c02 = TSimd.MultiplyAdd(x, b2, c02);
-
-            x = TSimd.Create(a[1]);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            c11 = TSimd.MultiplyAdd(x, b1, c11);
-            c12 = TSimd.MultiplyAdd(x, b2, c12);
-
-            x = TSimd.Create(a[2]);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            c22 = TSimd.MultiplyAdd(x, b2, c22);
-
-            x = TSimd.Create(a[3]);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-            c32 = TSimd.MultiplyAdd(x, b2, c32);
-
+            TVector b1 = TVectors.Count > 1 ? TSimd.Load(b + TSimd.Count) : TSimd.Zero;
+            TVector b2 = TVectors.Count > 2 ? TSimd.Load(b + (2 * TSimd.Count)) : TSimd.Zero;
+            TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
+            TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[1], b0, b1, b2, ref c10, ref c11, ref c12);
+            TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[2], b0, b1, b2, ref c20, ref c21, ref c22);
+            TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[3], b0, b1, b2, ref c30, ref c31, ref c32);
             a += strideA;
-            b += 3 * TSimd.Count;
+            b += Columns;
         }
 
-        TVector scale = TSimd.Create(alpha);
-        TileRow<TSimd, TVector>.Write(c, scale, beta, c00, c01, c02);
-        TileRow<TSimd, TVector>.Write(c + ldc, scale, beta, c10, c11, c12);
-        TileRow<TSimd, TVector>.Write(c + (2 * ldc), scale, beta, c20, c21, c22);
-        TileRow<TSimd, TVector>.Write(c + (3 * ldc), scale, beta, c30, c31, c32);
+        TileRow<TSimd, TVector, TVectors>.Write(c, alpha, beta, c00, c01, c02);
+        TileRow<TSimd, TVector, TVectors>.Write(c + ldc, alpha, beta, c10, c11, c12);
+        TileRow<TSimd, TVector, TVectors>.Write(c + (2 * ldc), alpha, beta, c20, c21, c22);
+        TileRow<TSimd, TVector, TVectors>.Write(c + (3 * ldc), alpha, beta, c30, c31, c32);
     }
 }
 
-/// <summary>How a row of accumulators reaches memory.</summary>
-internal static unsafe class TileRow<TSimd, TVector>
+/// <summary>How many vectors wide a tile is, as a constant that the JIT compiles a tile for.</summary>
+internal interface ITileVectors
+{
+    static abstract int Count { get; }
+}
+
+internal readonly struct OneVector : ITileVectors
+{
+    public static int Count => 1;
+}
+
+internal readonly struct TwoVectors : ITileVectors
+{
+    public static int Count => 2;
+}
+
+internal readonly struct ThreeVectors : ITileVectors
+{
+    public static int Count => 3;
+}
+
+/// <summary>A row of a register tile: up to three accumulators.</summary>
+internal static unsafe class TileRow<TSimd, TVector, TVectors>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
+    where TVectors : struct, ITileVectors
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Write(float* c, TVector alpha, float beta, TVector v0, TVector v1, TVector v2)
+    public static void MultiplyAdd(float a, TVector b0, TVector b1, TVector b2, ref TVector c0, ref TVector c1, ref TVector c2)
     {
-        v0 = TSimd.Multiply(alpha, v0);
-        v1 = TSimd.Multiply(alpha, v1);
-        v2 = TSimd.Multiply(alpha, v2);
-        if (beta != 0)
+        TVector left = TSimd.Create(a);
+        c0 = TSimd.MultiplyAdd(left, b0, c0);
+        if (TVectors.Count > 1)
         {
-            TVector old = TSimd.Create(beta);
-            v0 = TSimd.Add(v0, TSimd.Multiply(old, TSimd.Load(c)));
-            v1 = TSimd.Add(v1, TSimd.Multiply(old, TSimd.Load(c + TSimd.Count)));
-            v2 = TSimd.Add(v2, TSimd.Multiply(old, TSimd.Load(c + (2 * TSimd.Count))));
+            c1 = TSimd.MultiplyAdd(left, b1, c1);
         }
 
-        TSimd.Store(v0, c);
-        TSimd.Store(v1, c + TSimd.Count);
-        TSimd.Store(v2, c + (2 * TSimd.Count));
+        if (TVectors.Count > 2)
+        {
+            c2 = TSimd.MultiplyAdd(left, b2, c2);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Write(float* c, float alpha, float beta, TVector c0, TVector c1, TVector c2)
+    {
+        Write(c, alpha, beta, c0);
+        if (TVectors.Count > 1)
+        {
+            Write(c + TSimd.Count, alpha, beta, c1);
+        }
+
+        if (TVectors.Count > 2)
+        {
+            Write(c + (2 * TSimd.Count), alpha, beta, c2);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write(float* c, float alpha, float beta, TVector sum)
+    {
+        TVector product = TSimd.Multiply(TSimd.Create(alpha), sum);
+        if (beta != 0)
+        {
+            product = TSimd.Add(product, TSimd.Multiply(TSimd.Create(beta), TSimd.Load(c)));
+        }
+
+        TSimd.Store(product, c);
     }
 }
