@@ -45,20 +45,20 @@ public sealed class ExactnessCommandTests : IDisposable
     [Fact]
     public void Figures_are_written_as_SVG()
     {
-        (int exitCode, string output, _) = Run("exactness", "--case", "linear-expand", "--figures", _directory, "--json");
+        (int exitCode, string output, _) = Run("exactness", "--case", "linear-expand", "--figures", Path.Combine(_directory, "new"), "--json");
 
         Assert.Equal(ExitCode.Success, exitCode);
         string[] files = [.. JsonDocument.Parse(output).RootElement.GetProperty("figures").EnumerateArray().Select(file => file.GetString()!)];
         Assert.Equal(["deep-linear-expand.svg", "deep-linear-reduce-mean.svg"], files.Select(Path.GetFileName));
         Assert.All(files, file => Assert.Equal("svg", XDocument.Load(file).Root!.Name.LocalName));
-        Assert.Equal(2, Directory.GetFiles(_directory).Length);
+        Assert.Equal(2, Directory.GetFiles(Path.Combine(_directory, "new")).Length);
     }
 
     [Fact]
     public void A_missing_directory_fails_with_one_line()
     {
         (int exitCode, string output, string error) = Run(
-            "exactness", "--case", "linear-expand", "--figures", Path.Combine(_directory, "missing"));
+            "exactness", "--case", "linear-expand", "--figures", Path.Combine(_directory, "missing", "deeper"));
 
         Assert.Equal((ExitCode.Failure, ""), (exitCode, output));
         Assert.Contains("does not exist", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);

@@ -66,7 +66,7 @@ internal sealed class ExactnessCommand : KfacCommand
 
     private static string[] WriteFigures(Device device, string directory, ulong seed)
     {
-        using var files = new OutputFiles();
+        using OutputFiles files = OutputFiles.InDirectory(directory);
         string[] names = [ExactnessCases.ExpandFigureCase, ExactnessCases.ReduceFigureCase];
         string[] paths = [.. names.Select(name => Path.Combine(directory, $"{name}.svg"))];
         for (int i = 0; i < names.Length; i++)
