@@ -73,7 +73,7 @@ public sealed class Linear : Module
     }
 
     /// <inheritdoc/>
-    protected internal override void Register(ParameterRegistry registry)
+    public override void Register(ParameterRegistry registry)
     {
         ArgumentNullException.ThrowIfNull(registry);
         if (ReferenceEquals(_registry, registry))

@@ -9,8 +9,9 @@ public abstract class Module
     /// <exception cref="ArgumentException">The input's shape does not fit; the message names the layer.</exception>
     public abstract Variable Forward(Tape tape, Variable input);
 
-    /// <summary>Shows the module's parameters to the registry of the network that takes it; containers pass it on.</summary>
-    protected internal virtual void Register(ParameterRegistry registry)
+    /// <summary>Shows the module's parameters to the registry of the network that takes it; containers pass it on to
+    /// every module inside. A second call with the same registry changes nothing.</summary>
+    public virtual void Register(ParameterRegistry registry)
     {
     }
 }

@@ -36,7 +36,7 @@ public sealed class Residual : Module
     }
 
     /// <inheritdoc/>
-    protected internal override void Register(ParameterRegistry registry) => Inner.Register(registry);
+    public override void Register(ParameterRegistry registry) => Inner.Register(registry);
 }
 
 /// <summary>The gradient of a sum goes to both terms.</summary>

@@ -32,7 +32,7 @@ public sealed class Sequential : Module
     }
 
     /// <inheritdoc/>
-    protected internal override void Register(ParameterRegistry registry)
+    public override void Register(ParameterRegistry registry)
     {
         foreach (Module module in _modules)
         {

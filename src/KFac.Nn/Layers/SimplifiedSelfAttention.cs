@@ -55,7 +55,7 @@ public sealed class SimplifiedSelfAttention : Module
     }
 
     /// <inheritdoc/>
-    protected internal override void Register(ParameterRegistry registry)
+    public override void Register(ParameterRegistry registry)
     {
         _query.Register(registry);
         _key.Register(registry);

@@ -121,7 +121,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         _state = State.Evaluated;
     }
 
-    /// <summary>The loss, averaged over its terms; waits for the device.</summary>
+    /// <summary>The loss, averaged over all <see cref="LossTerms"/>, masked ones included; waits for the device.</summary>
     public double MeanLoss()
     {
         VectorView<float> losses = Evaluation.Losses;

@@ -144,7 +144,7 @@ public class NetworkTests
 
         public override Variable Forward(Tape tape, Variable input) => (UseSecond ? second : first).Forward(tape, input);
 
-        protected internal override void Register(ParameterRegistry registry) => new Sequential(first, second).Register(registry);
+        public override void Register(ParameterRegistry registry) => new Sequential(first, second).Register(registry);
     }
 
     private sealed class VectorNames : IStateVisitor
