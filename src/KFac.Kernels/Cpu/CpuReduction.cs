@@ -93,6 +93,9 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
         }
     }
 
+    public void RowDot(MatrixView<float> x, MatrixView<float> y, float alpha, VectorView<float> result) =>
+        CpuRowDot.Run(device, x, y, alpha, result);
+
     public void FirstNonFinite(MatrixView<float> x, VectorView<long> result)
     {
         var grid = new TileGrid(x.Rows, x.Columns, Grain);

@@ -51,6 +51,23 @@ public static class Reduction
         kernel.ColumnSum(x, alpha, beta, row);
     }
 
+    /// <summary><c>result[i] ← α·Σ_j x[i, j]·y[i, j]</c>, a number per row, rounded once from float64.</summary>
+    /// <param name="result">[rows]; must not overlap x or y.</param>
+    public static void RowDot(
+        DeviceStream stream, MatrixView<float> x, MatrixView<float> y, float alpha, VectorView<float> result)
+    {
+        IReductionKernel kernel = Check.Kernel(stream, static table => table.Reduction, nameof(Reduction));
+        Check.View(stream, x, nameof(x));
+        Check.View(stream, y, nameof(y));
+        Check.View(stream, result, nameof(result));
+        Check.Shape(y, x.Rows, x.Columns, nameof(y));
+        Check.Length(result, x.Rows, nameof(result));
+        Check.NoOverlap(result, x, nameof(result), nameof(x));
+        Check.NoOverlap(result, y, nameof(result), nameof(y));
+        Check.Finite(alpha);
+        kernel.RowDot(x, y, alpha, result);
+    }
+
     /// <summary><c>result ← index (row·columns + column) of the first NaN or infinity</c>, or <see cref="None"/>.</summary>
     public static void FirstNonFinite(DeviceStream stream, MatrixView<float> x, VectorView<long> result)
     {
@@ -90,6 +107,8 @@ internal interface IReductionKernel
     void MaxAsymmetry(MatrixView<float> x, VectorView<double> result);
 
     void ColumnSum(MatrixView<float> x, float alpha, float beta, VectorView<float> row);
+
+    void RowDot(MatrixView<float> x, MatrixView<float> y, float alpha, VectorView<float> result);
 
     void FirstNonFinite(MatrixView<float> x, VectorView<long> result);
 

@@ -54,7 +54,7 @@ public sealed class SquaredErrorLoss : Loss
         }
 
         VectorView<float> losses = arena.Vector<float>(outputs.Rows);
-        HalfRowDots(stream, residuals, weighted, losses);
+        Reduction.RowDot(stream, residuals, weighted, 0.5f, losses);
         return new LossEvaluation(outputs, targets, weighted, losses);
     }
 
@@ -87,33 +87,36 @@ public sealed class SquaredErrorLoss : Loss
     {
         ArgumentNullException.ThrowIfNull(stream);
         (int rows, int width) = (evaluation.Outputs.Rows, evaluation.Outputs.Columns);
-        Elementwise.Fill(stream, 0f, columns);
-        for (int i = 0; i < columns.Rows / rows; i++)
+        int count = rows == 0 ? 0 : columns.Rows / rows;
+        if (columns.Columns != width || columns.Rows != count * rows || firstColumn < 0 || firstColumn + count > width)
         {
-            MatrixView<float> block = columns.RowRange(i * rows, rows);
-            for (int j = 0; j < width; j++)
+            throw new ArgumentException(
+                $"Root columns from {firstColumn} on of outputs {rows}×{width} do not fit {columns}; wanted blocks of {rows} rows, {width} at most.",
+                nameof(columns));
+        }
+
+        Elementwise.Fill(stream, 0f, columns);
+        for (int i = 0; i < count; i++)
+        {
+            WriteRootColumn(stream, firstColumn + i, columns.RowRange(i * rows, rows));
+        }
+    }
+
+    /// <summary>Every row of the block becomes column <paramref name="column"/> of L; the block is zero before.</summary>
+    private void WriteRootColumn(DeviceStream stream, int column, MatrixView<float> block)
+    {
+        for (int j = column; j < block.Columns; j++)
+        {
+            float value = RootElement(j, column);
+            if (value != 0f)
             {
-                float value = RootElement(j, firstColumn + i);
-                if (value != 0f)
-                {
-                    Elementwise.Fill(stream, value, block.Slice(0, j, rows, 1));
-                }
+                Elementwise.Fill(stream, value, block.Slice(0, j, block.Rows, 1));
             }
         }
     }
 
     private float RootElement(int row, int column) =>
         _rootTransposed is null ? (row == column ? 1f : 0f) : _rootTransposed[(column * _width) + row];
-
-    /// <summary><c>losses[i] = ½ Σ_j x[i, j]·y[i, j]</c>, as a batch of 1×C by C×1 products.</summary>
-    private static void HalfRowDots(DeviceStream stream, MatrixView<float> x, MatrixView<float> y, VectorView<float> losses)
-    {
-        if (x.Rows > 0)
-        {
-            Gemm.RunStacked(
-                stream, Transpose.No, Transpose.Yes, 0.5f, x, y, 0f, losses.AsMatrix(x.Rows, 1), x.Rows);
-        }
-    }
 
     private MatrixView<float> Load(DeviceStream stream, Arena arena, float[] matrix, MatrixView<float> outputs)
     {

@@ -77,6 +77,17 @@ public class LossTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Columns_that_the_root_lacks_are_refused(string name)
+    {
+        using var test = new LossCase(name, rows: 5);
+        MatrixView<float> columns = test.Arena.Matrix<float>(2 * test.Rows, Width);
+        Assert.ThrowsAny<ArgumentException>(() => test.Loss.HessianRoot(test.Stream, test.Evaluation, Width - 1, columns));
+        Assert.ThrowsAny<ArgumentException>(() => test.Loss.HessianRoot(test.Stream, test.Evaluation, -1, columns));
+        Assert.ThrowsAny<ArgumentException>(() => test.Loss.HessianRoot(test.Stream, test.Evaluation, 0, columns.RowRange(0, 7)));
+    }
+
     /// <summary>E[g] = 0 and E[g gᵀ] = Hessian, each mean within 6 of its standard errors (a chance of 2e-9 to miss).</summary>
     [Theory]
     [MemberData(nameof(Names))]
