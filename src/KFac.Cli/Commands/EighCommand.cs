@@ -42,6 +42,7 @@ internal sealed class EighCommand : KfacCommand
         }
 
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        context.Cancellation.ThrowIfCancellationRequested();
         float smallest = stream.Read(values);
         float largest = stream.Read(values, size - 1);
         string valuesPath = Path.Combine(directory, "values.npy");

@@ -71,6 +71,7 @@ internal sealed class FactorsCommand : KfacCommand
         FactorMath.OutputFactor(stream, layer.OutputGradients, setting, b);
         stream.Synchronize();
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        context.Cancellation.ThrowIfCancellationRequested();
 
         string pathA = Path.Combine(directory, "A.npy");
         string pathB = Path.Combine(directory, "B.npy");

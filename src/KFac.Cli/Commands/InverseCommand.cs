@@ -40,6 +40,7 @@ internal sealed class InverseCommand : KfacCommand
         long start = Stopwatch.GetTimestamp();
         (InversePrecision precision, double condition) = Invert(stream, arena, matrix, damping, inverse);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        context.Cancellation.ThrowIfCancellationRequested();
 
         files.WriteNpy(target, stream, inverse.AsVector(), size, size);
         files.Commit();

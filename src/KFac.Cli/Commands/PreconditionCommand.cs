@@ -54,6 +54,7 @@ internal sealed class PreconditionCommand : KfacCommand
         IReadOnlyList<NumericalEventCount> events =
             Preconditioner.Apply(stream, a.Rows, b.Rows, gradient.Rows, damping, StyleOf(style), update);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        context.Cancellation.ThrowIfCancellationRequested();
 
         files.WriteNpy(target, stream, update.AsVector(), rows, columns);
         files.Commit();

@@ -70,7 +70,7 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
     }
 
     /// <summary>The shape as NumPy prints it.</summary>
-    public string ShapeText => $"({string.Join(", ", Shape)}{(Shape.Count == 1 ? "," : "")})";
+    public string ShapeText => NpyHeader.FormatShape(Shape);
 
     private static void RequireSymmetric(string path, float[] values, int size)
     {

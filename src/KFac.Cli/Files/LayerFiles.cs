@@ -49,17 +49,21 @@ internal sealed record LayerFiles(LayerRows Inputs, LayerRows OutputGradients)
         if (indices.Shape.Count != 1 || indices.Values.Length != inputs.Shape[0])
         {
             throw new InvalidDataException(
-                $"{path} has shape ({string.Join(", ", indices.Shape)}); wanted ({inputs.Shape[0]},), one index for each row of {inputs.Path}.");
+                $"{path} has shape {NpyHeader.FormatShape(indices.Shape)}; wanted ({inputs.Shape[0]},), one index for each row of {inputs.Path}.");
         }
 
-        int count = examples ?? (indices.Values.Length == 0 ? 0 : indices.Values[^1] + 1);
+        if (indices.Values.Length == 0 && examples is null)
+        {
+            throw new InvalidDataException($"{path} holds no indices, so there are zero examples; wanted at least one row, or --examples.");
+        }
+
+        // The largest index, not the last, so that unsorted indices are reported as such.
+        long count = examples ?? Math.Max(0, indices.Values.Max()) + 1L;
         try
         {
-            return count > 0
-                ? SegmentOffsets.FromIndices(stream, arena, indices.Values, count)
-                : throw new ArgumentException("There are no examples; wanted at least 1.");
+            return SegmentOffsets.FromIndices(stream, arena, indices.Values, checked((int)count));
         }
-        catch (ArgumentException exception)
+        catch (Exception exception) when (exception is ArgumentException or OverflowException)
         {
             throw new InvalidDataException($"{path}: {exception.Message}", exception);
         }

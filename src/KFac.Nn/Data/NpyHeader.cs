@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Text;
 
 namespace KFac.Nn;
@@ -98,8 +97,7 @@ public sealed class NpyHeader
     public void Write(Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        string shape = string.Join(", ", Shape.Select(static size => size.ToString(CultureInfo.InvariantCulture)));
-        string text = $"{{'descr': '{Describe(Type)}', 'fortran_order': False, 'shape': ({shape}{(Shape.Count == 1 ? "," : "")}), }}";
+        string text = $"{{'descr': '{Describe(Type)}', 'fortran_order': False, 'shape': {this}, }}";
         int unpadded = PreambleLength + text.Length + 1;
         int padding = (Alignment - (unpadded % Alignment)) % Alignment;
         var bytes = new byte[unpadded + padding];
@@ -112,8 +110,15 @@ public sealed class NpyHeader
         stream.Write(bytes);
     }
 
-    /// <summary>Shape as NumPy prints it, for messages: <c>(3, 4)</c>.</summary>
-    public override string ToString() => $"({string.Join(", ", Shape)}{(Shape.Count == 1 ? "," : "")})";
+    /// <summary>Shape as NumPy prints it.</summary>
+    public override string ToString() => FormatShape(Shape);
+
+    /// <summary>A shape as NumPy prints it: <c>(3, 4)</c>, <c>(3,)</c>, <c>()</c>.</summary>
+    public static string FormatShape(IReadOnlyList<int> shape)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        return $"({string.Join(", ", shape)}{(shape.Count == 1 ? "," : "")})";
+    }
 
     internal static string Describe(NpyElementType type) => type switch
     {
@@ -134,7 +139,7 @@ public sealed class NpyHeader
             count = shape.Contains(0) ? 0 : count * size;
             if (count > int.MaxValue)
             {
-                throw new ArgumentException($"The shape ({string.Join(", ", shape)}) has more than {int.MaxValue} elements.", nameof(shape));
+                throw new ArgumentException($"The shape {FormatShape(shape)} has more than {int.MaxValue} elements.", nameof(shape));
             }
         }
 

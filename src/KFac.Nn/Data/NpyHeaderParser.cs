@@ -76,7 +76,7 @@ internal ref struct NpyHeaderParser
         }
         catch (ArgumentException exception)
         {
-            throw new InvalidDataException($"{_name} has too many elements, shape ({string.Join(", ", shape)}); wanted at most {int.MaxValue}.", exception);
+            throw new InvalidDataException($"{_name} has too many elements, shape {NpyHeader.FormatShape(shape)}; wanted at most {int.MaxValue}.", exception);
         }
     }
 
