@@ -13,6 +13,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
     private readonly BatchOrder _order;
     private readonly ImageBatch _batch;
     private readonly TensorShape _shape;
+    private readonly GradientClipping? _clipping;
 
     public TrainingStep(DeviceStream stream, TrainingOptions options, ImageData data, Network network, IOptimizer optimizer)
     {
@@ -23,6 +24,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
         _order = new BatchOrder(_images.Count, options.Workload.BatchSize, options.Seed);
         _batch = new ImageBatch(stream, options.Workload.BatchSize, _images.PixelCount);
         _shape = TensorShape.Of(options.Workload.BatchSize, _images.PixelCount);
+        _clipping = options.GradientClip is double norm ? new GradientClipping(stream.Device, norm) : null;
     }
 
     public int StepsPerEpoch => _order.BatchesPerEpoch;
@@ -46,6 +48,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
         }
 
         _network.Backward(_optimizer.TrainingPassSink);
+        _clipping?.Apply(_network.Parameters);
         _optimizer.Step(_network, _network.Parameters, learningRate);
         return loss;
     }
@@ -57,5 +60,9 @@ internal sealed class TrainingStep : IStateful, IDisposable
         _order.VisitState(visitor);
     }
 
-    public void Dispose() => _batch.Dispose();
+    public void Dispose()
+    {
+        _clipping?.Dispose();
+        _batch.Dispose();
+    }
 }
