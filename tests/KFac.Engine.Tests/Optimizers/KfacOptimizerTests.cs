@@ -31,7 +31,13 @@ public sealed class KfacOptimizerTests : IDisposable
         var parameters = new FakeParameters(_device, _arena, model.Layers);
         var options = new KfacOptions
         {
-            Style = style, KlClip = clip, Nesterov = nesterov, MovingAverage = 0.7, Damping = 0.05, Momentum = 0.8, WeightDecay = 0.01,
+            Style = style,
+            KlClip = clip,
+            Nesterov = nesterov,
+            MovingAverage = 0.7,
+            Damping = 0.05,
+            Momentum = 0.8,
+            WeightDecay = 0.01,
         };
         using var optimizer = new KfacOptimizer(_device, model, parameters.Set, options);
         var reference = new ReferenceKfac(_device, model, parameters.Set, options);
@@ -92,7 +98,13 @@ public sealed class KfacOptimizerTests : IDisposable
     {
         var options = new KfacOptions
         {
-            Kind = kind, Style = style, MovingAverage = 0.9, FactorInterval = 2, InverseInterval = 3, KlClip = 0.1, Damping = 0.01,
+            Kind = kind,
+            Style = style,
+            MovingAverage = 0.9,
+            FactorInterval = 2,
+            InverseInterval = 3,
+            KlClip = 0.1,
+            Damping = 0.01,
         };
         FakeModel model = TwoLayers();
         var parameters = new FakeParameters(_device, _arena, model.Layers);
