@@ -14,7 +14,7 @@ public sealed record KfacOptions : FactorOptions
     public int? UpdatesBeforeInversion { get; init; }
 
     /// <summary>λ, at least 0.</summary>
-    public double Damping { get; init; } = 1e-3;
+    public double Damping { get; init; } = 1e-2;
 
     /// <summary>How λ enters; null is <see cref="DampingStyle.FactoredPi"/>, or <see cref="DampingStyle.InputOnly"/> for
     /// <see cref="CurvatureKind.ForwardOnly"/>, which takes no other.</summary>
@@ -29,8 +29,8 @@ public sealed record KfacOptions : FactorOptions
     /// <summary>Weight decay; <c>decay·θ</c> is added after preconditioning.</summary>
     public double WeightDecay { get; init; }
 
-    /// <summary>κ of KL clipping; null leaves the update as it is.</summary>
-    public double? KlClip { get; init; }
+    /// <summary>κ of KL clipping, which keeps steps in bounds while the model still changes fast; null leaves the update as it is.</summary>
+    public double? KlClip { get; init; } = 1e-3;
 
     /// <summary>Seed of the Monte-Carlo samples; step k draws from a sequence of its own.</summary>
     public ulong Seed { get; init; }

@@ -9,6 +9,7 @@ public sealed class StepAllocationTests
     [Theory]
     [InlineData(CurvatureKind.MonteCarlo, DampingStyle.FactoredPi)]
     [InlineData(CurvatureKind.Exact, DampingStyle.Product)]
+    [InlineData(CurvatureKind.Empirical, DampingStyle.PerFactor)]
     [InlineData(CurvatureKind.ForwardOnly, DampingStyle.InputOnly)]
     public void A_steady_step_allocates_no_more_for_more_layers_or_examples(CurvatureKind kind, DampingStyle style)
     {
