@@ -98,7 +98,7 @@ internal static class Check
     {
         bool inPlace = ReferenceEquals(output.Buffer, input.Buffer)
             && output.ByteOffset == input.ByteOffset
-            && output.RowStride == input.RowStride;
+            && (output.RowStride == input.RowStride || output.Rows <= 1);
         if (!inPlace)
         {
             NoOverlap(output, input, outputName, inputName);

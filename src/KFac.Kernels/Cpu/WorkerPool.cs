@@ -7,7 +7,8 @@ namespace KFac.Kernels.Cpu;
 /// The calling thread works too. Which thread runs a task is left to timing, so a task's result may depend on its number
 /// only, never on the thread: partition by shape. Jobs from several application threads run one after the other; a task
 /// must not start a job. Starting a job allocates nothing. A worker that wakes late finds the job closed and is not
-/// waited for, so small jobs do not pay for a parked thread. Idle workers spin for a few microseconds, then park.
+/// waited for, so small jobs do not pay for a parked thread. Idle workers spin for a fraction
+/// of a millisecond, which the next kernel of a step usually falls into, then park.
 /// </remarks>
 internal sealed unsafe class WorkerPool : IDisposable
 {
@@ -42,6 +43,21 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     /// <summary>Threads that work on a job, the caller included.</summary>
     public int Threads => _workers.Length + 1;
+
+    /// <summary>Workers that sleep until there is a job.</summary>
+    public int ParkedWorkers
+    {
+        get
+        {
+            int parked = 0;
+            foreach (Worker worker in _workers)
+            {
+                parked += Volatile.Read(ref worker.Parked);
+            }
+
+            return parked;
+        }
+    }
 
     /// <summary>Calls <c>body(context, task)</c> for every task from 0 to <paramref name="tasks"/> − 1 and waits for all.</summary>
     public void Run(int tasks, delegate*<void*, int, void> body, void* context)

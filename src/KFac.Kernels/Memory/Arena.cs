@@ -60,6 +60,9 @@ public sealed class Arena : IDisposable
     public void Reset()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        _current = 0;
+        _offset = 0;
+        _used = 0;
         if (_slabs.Count > 1)
         {
             long total = ByteCapacity;
@@ -71,10 +74,6 @@ public sealed class Arena : IDisposable
         {
             slab.Invalidate();
         }
-
-        _current = 0;
-        _offset = 0;
-        _used = 0;
     }
 
     /// <summary>Gives the memory back to the device.</summary>

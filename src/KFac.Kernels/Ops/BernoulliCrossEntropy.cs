@@ -5,6 +5,8 @@ namespace KFac.Kernels;
 public static class BernoulliCrossEntropy
 {
     /// <summary><c>p = σ(z)</c>; a row's loss is <c>Σ_c max(z,0) − z·t + log(1 + e^{−|z|})</c>.</summary>
+    /// <remarks>Error: <c>γ(8)·p</c>, and <c>γ(C + 8)·Σ_c (2|z| + 1)</c> in a row's loss. A NaN or infinite logit shows in p and,
+    /// unless masked, makes the loss NaN.</remarks>
     /// <param name="logits">[N, C].</param>
     /// <param name="targets">[N, C], from 0 to 1 or NaN.</param>
     /// <param name="probabilities">[N, C].</param>

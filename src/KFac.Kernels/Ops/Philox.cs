@@ -10,6 +10,9 @@ public readonly record struct PhiloxKey(ulong Seed, ulong Sequence);
 /// <c>(low Seed, high Seed)</c>, and yields four 32-bit words; number i of a sequence is word <c>i mod 4</c> of block <c>i / 4</c>.</remarks>
 public static class Philox
 {
+    /// <summary>Largest error of <see cref="Normal"/> against Box-Muller in exact arithmetic, 2⁻²⁰.</summary>
+    public const float NormalError = 1f / (1 << 20);
+
     /// <summary><c>y[i] = (word[offset + i] &gt;&gt; 8)·2⁻²⁴</c>, uniform on [0, 1).</summary>
     public static void Uniform(DeviceStream stream, PhiloxKey key, ulong offset, VectorView<float> y)
     {
@@ -18,8 +21,11 @@ public static class Philox
         kernel.Uniform(key, offset, y);
     }
 
-    /// <summary>Standard normal numbers by Box-Muller: numbers 2j and 2j+1 of the sequence make y[2j] and y[2j+1].</summary>
-    /// <param name="offset">Even.</param>
+    /// <summary>Standard normal numbers by Box-Muller: with u = <see cref="Uniform"/>'s numbers 2j and 2j+1, normal numbers 2j and
+    /// 2j+1 are <c>√(−2 ln(1 − u[2j]))</c> times the cosine and the sine of <c>2π·u[2j+1]</c>.</summary>
+    /// <remarks>Made of float32 additions, multiplications and square roots in a fixed order, none of them fused, so a number has
+    /// the same bits on every device. At most √(48 ln 2) ≈ 5.77 in magnitude.</remarks>
+    /// <param name="offset">Number of the sequence that <c>y[0]</c> is; even.</param>
     public static void Normal(DeviceStream stream, PhiloxKey key, ulong offset, VectorView<float> y)
     {
         IPhiloxKernel kernel = Check.Kernel(stream, static table => table.Philox, nameof(Philox));

@@ -6,6 +6,8 @@ namespace KFac.Kernels;
 public static class SoftmaxCrossEntropy
 {
     /// <summary><c>p = softmax(z)</c>, <c>loss = log Σ eᶻ − z[label]</c>, shifted by the row's maximum.</summary>
+    /// <remarks>Error: <c>γ(C + 8 + 2·spread)</c> relative in p and, with <c>γ(3)·loss</c> more, absolute in the loss; spread is
+    /// the row's largest less its smallest logit. NaN or +∞ in a row makes its p and loss NaN.</remarks>
     /// <param name="logits">[N, C].</param>
     /// <param name="labels">[N].</param>
     /// <param name="probabilities">[N, C].</param>
@@ -44,8 +46,10 @@ public static class SoftmaxCrossEntropy
         kernel.Gradient(probabilities, labels, scale, gradient);
     }
 
-    /// <summary>Draws a label per row from p: the first c with <c>u &lt; p₀ + … + p_c</c>, u from Philox block <c>offset + row</c>.
+    /// <summary>Draws a label per row from p: the first c with <c>u &lt; p₀ + … + p_c</c>, u from word 0 of Philox block <c>offset + row</c>.
     /// A row masked in <paramref name="labels"/> stays −1.</summary>
+    /// <remarks>The sum is taken in float32 from class 0 on. Where rounding (or NaN) leaves all of it at or below u, the last
+    /// class with p &gt; 0 is drawn.</remarks>
     public static void Sample(
         DeviceStream stream,
         MatrixView<float> probabilities,
@@ -86,6 +90,11 @@ public static class SoftmaxCrossEntropy
         ISoftmaxCrossEntropyKernel kernel =
             Check.Kernel(stream, static table => table.SoftmaxCrossEntropy, nameof(SoftmaxCrossEntropy));
         Check.View(stream, first, name);
+        if (first.Rows > 0 && first.Columns == 0)
+        {
+            throw new ArgumentException($"{name} is {first}; wanted at least one class.", name);
+        }
+
         return kernel;
     }
 }

@@ -1,0 +1,116 @@
+using CommunityToolkit.HighPerformance;
+using KFac.Testing;
+using Xunit;
+
+namespace KFac.Kernels.Tests;
+
+public sealed class DeviceTests
+{
+    [Fact]
+    public void EnumerateSaysWhatCanBeOpenedAndWhyNot()
+    {
+        IReadOnlyList<DeviceInfo> devices = Device.Enumerate();
+        Assert.Contains(devices, d => d.Name == "cpu" && d.IsAvailable && d.Description.Length > 0);
+        Assert.All(devices, d => Assert.Equal(d.IsAvailable, d.Reason.Length == 0));
+        foreach (DeviceInfo unavailable in devices.Where(d => !d.IsAvailable))
+        {
+            var refusal = Assert.Throws<DeviceUnavailableException>(() => Device.Open(unavailable.Name));
+            Assert.Contains(unavailable.Reason, refusal.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void OpenRefusesUnknownNamesAndBadOptions()
+    {
+        Assert.Contains("'tpu'", Assert.Throws<ArgumentException>(() => Device.Open("tpu")).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentNullException>(() => Device.Open(null!));
+        Assert.Throws<ArgumentException>(() => Device.Open("cpu", new DeviceOptions { Threads = 0 }));
+        Assert.Throws<ArgumentException>(() => Device.Open("cpu", new DeviceOptions { MaxVectorWidth = (VectorWidth)9 }));
+    }
+
+    [Fact]
+    public void DescriptionNamesVectorsAndThreads()
+    {
+        using Device device = Device.Open("auto", new DeviceOptions { Threads = 3, MaxVectorWidth = VectorWidth.Portable });
+        Assert.Contains("Portable", device.Description, StringComparison.Ordinal);
+        Assert.Contains("3 threads", device.Description, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AllocationIsAlignedAndFailsWithoutHarm()
+    {
+        using Device device = TestDevice.OpenDefault();
+        Assert.Throws<ArgumentOutOfRangeException>(() => device.Allocate(0));
+        Assert.Throws<OutOfMemoryException>(() => device.Allocate(1L << 60));
+        using DeviceBuffer buffer = device.Allocate(100);
+        Assert.Equal(0, buffer.Address % 64);
+        Assert.Equal(100, buffer.ByteLength);
+        Assert.False(buffer.IsDisposed);
+        buffer.Dispose();
+        buffer.Dispose();
+        Assert.True(buffer.IsDisposed);
+        Assert.Throws<ObjectDisposedException>(() => buffer.Address);
+    }
+
+    [Fact]
+    public void CopiesMoveWholeViewsAndRefuseOtherShapes()
+    {
+        using Device device = TestDevice.OpenDefault();
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        MatrixView<float> gaps = arena.Matrix<float>(3, 5).Slice(0, 1, 3, 4);
+        float[] values = TestData.Uniform(12, 1);
+        stream.Upload(values, gaps);
+        var back = new float[12];
+        stream.Download(gaps, back);
+        Assert.Equal(values, back);
+        Assert.Equal(values[6], stream.Read(gaps.Row(1), 2));
+
+        stream.Upload(new ReadOnlySpan2D<float>(values, 4, 3).Slice(0, 0, 3, 2), gaps.Slice(0, 0, 3, 2));
+        stream.Download(gaps, back);
+        Assert.Equal([values[0], values[1], values[3], values[4], values[6], values[7]], [back[0], back[1], back[4], back[5], back[8], back[9]]);
+
+        Assert.Throws<ArgumentException>(() => stream.Upload<float>(values.AsSpan(1), gaps));
+        Assert.Throws<ArgumentException>(() => stream.Download(gaps, back.AsSpan(1)));
+        Assert.Throws<ArgumentException>(() => stream.Upload<float>(values, arena.Vector<float>(11)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => stream.Read(gaps.Row(1), 4));
+    }
+
+    [Fact]
+    public void DevicesAreIndependent()
+    {
+        using Device first = TestDevice.OpenDefault();
+        Device second = TestDevice.OpenDefault();
+        using var here = new Arena(first);
+        using var there = new Arena(second);
+        MatrixView<float> x = here.Matrix<float>(300, 300);
+        MatrixView<float> foreign = there.Matrix<float>(300, 300);
+        var refusal = Assert.Throws<ArgumentException>(() => Elementwise.Fill(first.DefaultStream, 1, foreign));
+        Assert.Contains("another device", refusal.Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => Elementwise.Copy(first.DefaultStream, foreign, x));
+        second.Dispose();
+        Elementwise.Fill(first.DefaultStream, 2, x);
+        Assert.Equal(2, first.DefaultStream.Read(x.Row(299), 299));
+    }
+
+    [Fact]
+    public void BuffersMayOutliveTheirDevice()
+    {
+        Device device = TestDevice.OpenDefault();
+        DeviceBuffer buffer = device.Allocate(64);
+        device.Dispose();
+        device.Dispose();
+        buffer.Dispose();
+        Assert.True(buffer.IsDisposed);
+    }
+
+    [Fact]
+    public void AMissingKernelIsNamedWithItsDevice()
+    {
+        using Device device = TestDevice.OpenDefault();
+        var refusal = Assert.Throws<KernelMissingException>(
+            () => Check.Kernel(device.DefaultStream, static _ => (IGemmKernel?)null, "Gemm"));
+        Assert.Equal("Gemm", refusal.Operation);
+        Assert.Equal("cpu", refusal.Device);
+    }
+}
