@@ -12,21 +12,29 @@ internal sealed class TrainProgressView
 
     private readonly TextWriter _writer;
     private readonly bool _terminal;
+    private readonly string _headline;
     private readonly IReadOnlyList<string> _metrics;
     private long _lastRefresh = Stopwatch.GetTimestamp();
+    private bool _started;
 
     public TrainProgressView(IAnsiConsole console, TrainingOptions options, ImageData data, Device device, Network network)
     {
         _writer = console.Profile.Out.Writer;
         _terminal = console.Profile.Capabilities.Ansi && console.Profile.Out.IsTerminal;
         _metrics = options.Workload.MetricNames;
-        _writer.WriteLine(
+        _headline = FormattableString.Invariant(
             $"{options.Workload.Name} on {device.Description}: {network.Parameters.Values.Length:N0} parameters, {data.Train.Count:N0} images ({data.Name}) to train, {data.Validation.Count:N0} to validate, batch {options.Workload.BatchSize}");
     }
 
     /// <summary>Takes the run's progress.</summary>
     public void Show(TrainingProgress progress)
     {
+        if (!_started)
+        {
+            _started = true;
+            _writer.WriteLine(_headline);
+        }
+
         if (progress.Evaluation is Evaluation evaluation)
         {
             Clear();
