@@ -29,6 +29,8 @@ public readonly record struct FactorDamping(double A, double B)
         }
     }
 
-    /// <summary>π, which gives both factors damping in proportion to their mean eigenvalue; 1 where that is 0 for either.</summary>
-    public static double Pi(double meanA, double meanB) => meanA == 0 || meanB == 0 ? 1 : Math.Sqrt(meanA / meanB);
+    /// <summary>π, which gives both factors damping in proportion to their mean eigenvalue; 1 where either is not a finite
+    /// number above 0.</summary>
+    public static double Pi(double meanA, double meanB) =>
+        meanA > 0 && meanB > 0 && double.IsFinite(meanA) && double.IsFinite(meanB) ? Math.Sqrt(meanA / meanB) : 1;
 }

@@ -5,14 +5,18 @@ namespace KFac.Engine;
 /// <summary>Product damping: both factors diagonalised, <c>(A⊗B + λI)⁻¹</c> applied in their eigenbases.</summary>
 /// <remarks>
 /// <c>U = Q_B [(Q_Bᵀ ∇W Q_A) / (b·aᵀ + λ)] Q_Aᵀ</c>. Factors are positive semi-definite, so eigenvalues that rounding has
-/// made negative count as 0. A decomposition fails only for a matrix that is not finite or does not converge; more damping
-/// would not change its eigenvectors, so the last good basis stays in use at once.
+/// made negative count as 0. A factor fails when it is not finite, does not converge, or has an eigenvalue too negative
+/// for rounding; more damping would not change its eigenvectors, so the last good basis stays in use at once.
 /// <para>With λ = 0 and factors that are singular to working precision, λ is raised to <c>2⁻²³·max(b)·max(a)</c>, which is
 /// an increase of damping and reported as such.</para>
 /// </remarks>
 internal sealed class EigenbasisInverses : KroneckerInverses
 {
     private const double WorkingPrecision = 1.0 / (1 << 23);
+
+    /// <summary>How negative an eigenvalue may be, relative to the largest: far above the roundings of any Gram matrix and
+    /// its decomposition, far below what a matrix that is no factor shows.</summary>
+    private const float NegativeShare = 0.01f;
 
     private readonly Basis[] _bases;
     private readonly Basis[] _spares;
@@ -22,6 +26,8 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     private readonly SymmetricEigenItem[] _items;
     private readonly VectorView<int> _status;
     private readonly int[] _hostStatus;
+    private readonly VectorView<float> _extremes;
+    private readonly float[] _hostExtremes;
     private readonly VectorView<float> _first;
     private readonly VectorView<float> _second;
 
@@ -37,6 +43,8 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         _hostStatus = new int[slots];
         _traces = new TraceReader(stream, Arena, slots);
         _status = Arena.Vector<int>(slots);
+        _extremes = Arena.Vector<float>(2 * slots);
+        _hostExtremes = new float[2 * slots];
         _first = Arena.Vector<float>(LargestGradient(layers));
         _second = Arena.Vector<float>(_first.Length);
         for (int slot = 0; slot < slots; slot++)
@@ -61,9 +69,10 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         SymmetricEigen.Run(Stream, _items, _status);
         Stream.Download(_status, _hostStatus);
         _traces.Read();
+        ReadExtremes(_spares);
         for (int slot = 0; slot < _items.Length; slot++)
         {
-            if (_hostStatus[slot] == 0)
+            if (_hostStatus[slot] == 0 && SmallestOf(slot) >= -NegativeShare * LargestOf(slot))
             {
                 Accept(slot);
             }
@@ -73,9 +82,10 @@ internal sealed class EigenbasisInverses : KroneckerInverses
             }
         }
 
-        for (int layer = 0; layer < _dampings.Length; layer++)
+        Array.Fill(_dampings, Options.Damping);
+        if (Options.Damping == 0)
         {
-            _dampings[layer] = Options.Damping > 0 ? Options.Damping : DampingForSingular(layer);
+            RaiseDampings();
         }
     }
 
@@ -136,20 +146,40 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         }
     }
 
-    private double DampingForSingular(int layer)
+    /// <summary>Gives damping to the layers whose factors are singular to working precision.</summary>
+    private void RaiseDampings()
     {
-        VectorView<float> a = _bases[2 * layer].Values;
-        VectorView<float> b = _bases[(2 * layer) + 1].Values;
-        double smallest = (double)Stream.Read(a) * Stream.Read(b);
-        double floor = WorkingPrecision * Stream.Read(a, a.Length - 1) * Stream.Read(b, b.Length - 1);
-        if (smallest > floor)
+        ReadExtremes(_bases);
+        for (int layer = 0; layer < _dampings.Length; layer++)
         {
-            return 0;
+            int a = 2 * layer;
+            int b = a + 1;
+            double floor = WorkingPrecision * LargestOf(a) * LargestOf(b);
+            if ((double)SmallestOf(a) * SmallestOf(b) <= floor)
+            {
+                Record(layer, "A⊗B", NumericalEventKind.DampingIncreased);
+                _dampings[layer] = floor > 0 ? floor : 1;
+            }
+        }
+    }
+
+    /// <summary>Reads the smallest and the largest eigenvalue of every slot, which are ascending, in one copy.</summary>
+    private void ReadExtremes(Basis[] bases)
+    {
+        for (int slot = 0; slot < bases.Length; slot++)
+        {
+            MatrixView<float> values = AsRow(bases[slot].Values);
+            MatrixView<float> extremes = AsRow(_extremes.Slice(2 * slot, 2));
+            Elementwise.Copy(Stream, values.Slice(0, 0, 1, 1), extremes.Slice(0, 0, 1, 1));
+            Elementwise.Copy(Stream, values.Slice(0, values.Columns - 1, 1, 1), extremes.Slice(0, 1, 1, 1));
         }
 
-        Record(layer, "A⊗B", NumericalEventKind.DampingIncreased);
-        return floor > 0 ? floor : 1;
+        Stream.Download(_extremes, _hostExtremes);
     }
+
+    private float SmallestOf(int slot) => _hostExtremes[2 * slot];
+
+    private float LargestOf(int slot) => _hostExtremes[(2 * slot) + 1];
 
     private readonly record struct Basis(VectorView<float> Values, MatrixView<float> Vectors);
 }

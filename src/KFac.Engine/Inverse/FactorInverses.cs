@@ -123,9 +123,7 @@ internal sealed class FactorInverses : KroneckerInverses
         {
             double meanA = _traces.MeanOf(slot);
             double meanB = _slotsPerLayer == 2 ? _traces.MeanOf(slot + 1) : 0;
-            bool bothFinite = double.IsFinite(meanA) && double.IsFinite(meanB);
-            FactorDamping damping = FactorDamping.Split(
-                Options.Style, Options.Damping, bothFinite ? meanA : 0, bothFinite ? meanB : 0);
+            FactorDamping damping = FactorDamping.Split(Options.Style, Options.Damping, meanA, meanB);
             _dampings[slot] = damping.A;
             if (_slotsPerLayer == 2)
             {

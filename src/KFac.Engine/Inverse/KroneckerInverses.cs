@@ -34,7 +34,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     private protected Arena Arena { get; }
 
     /// <summary>Makes room for the inverses of every layer.</summary>
-    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or a layer has no width.</exception>
     public static KroneckerInverses Create(Device device, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
     {
         ArgumentNullException.ThrowIfNull(device);
@@ -109,6 +109,12 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         ArgumentNullException.ThrowIfNull(layers);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        foreach (KroneckerLayer layer in layers)
+        {
+            OptionCheck.AtLeast(layer.InputWidth, 1, $"Input width of layer '{layer.Name}'");
+            OptionCheck.AtLeast(layer.OutputWidth, 1, $"Output width of layer '{layer.Name}'");
+        }
+
         return options.Style == DampingStyle.Product
             ? new EigenbasisInverses(stream, layers, options)
             : new FactorInverses(stream, layers, options);

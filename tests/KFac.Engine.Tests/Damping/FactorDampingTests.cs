@@ -17,7 +17,10 @@ public class FactorDampingTests
     [InlineData(0, 4)]
     [InlineData(9, 0)]
     [InlineData(0, 0)]
-    public void Pi_is_one_where_a_trace_is_zero(double meanA, double meanB)
+    [InlineData(-1, 4)]
+    [InlineData(9, double.PositiveInfinity)]
+    [InlineData(double.NaN, 4)]
+    public void Pi_is_one_where_a_trace_is_zero_or_unusable(double meanA, double meanB)
     {
         Assert.Equal(1, FactorDamping.Pi(meanA, meanB));
         Assert.Equal(new FactorDamping(0.1, 0.1), FactorDamping.Split(DampingStyle.FactoredPi, 0.1 * 0.1, meanA, meanB));

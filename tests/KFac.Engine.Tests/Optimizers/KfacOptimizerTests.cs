@@ -123,6 +123,34 @@ public sealed class KfacOptimizerTests : IDisposable
         Assert.Equal(parameters.Values, again.Values);
     }
 
+    [Theory]
+    [InlineData(DampingStyle.FactoredPi)]
+    [InlineData(DampingStyle.Product)]
+    public void Any_number_of_threads_gives_the_same_bits(DampingStyle style)
+    {
+        float[] one = Values(1);
+        Assert.Equal(one, Values(2));
+        Assert.Equal(one, Values(3));
+
+        float[] Values(int threads)
+        {
+            using Device device = Device.Open("cpu", new DeviceOptions { Threads = threads });
+            using var arena = new Arena(device);
+            var model = new FakeModel(new KroneckerLayer("first", 150, 90, HasBias: true), new KroneckerLayer("second", 90, 10, HasBias: false));
+            var parameters = new FakeParameters(device, arena, model.Layers);
+            var options = new KfacOptions { Style = style, MovingAverage = 0.9 };
+            using var optimizer = new KfacOptimizer(device, model, parameters.Set, options);
+            for (int t = 0; t < 3; t++)
+            {
+                model.FillUniform(device.DefaultStream, arena, 40, (ulong)t);
+                parameters.SetGradients((ulong)t);
+                optimizer.Step(model, parameters.Set, 0.1);
+            }
+
+            return parameters.Values;
+        }
+    }
+
     [Fact]
     public void Factors_follow_their_interval_and_every_update_draws_from_a_sequence_of_its_own()
     {

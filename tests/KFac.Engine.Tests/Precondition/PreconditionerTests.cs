@@ -84,8 +84,11 @@ public class PreconditionerTests
         }
 
         MatrixView<float> negative = arena.Upload(2, 2, DeviceMatrix.Diagonal(1, -1e6f));
-        Assert.Throws<ArithmeticException>(
-            () => Preconditioner.Apply(device.DefaultStream, negative, good, good, 1e-3, DampingStyle.PerFactor, update));
+        foreach (DampingStyle style in Enum.GetValues<DampingStyle>())
+        {
+            Assert.Throws<ArithmeticException>(
+                () => Preconditioner.Apply(device.DefaultStream, negative, good, good, 1e-3, style, update));
+        }
     }
 
     [Fact]
@@ -105,6 +108,9 @@ public class PreconditionerTests
         Exception damping = Assert.Throws<ArgumentException>(
             () => Preconditioner.Apply(stream, three, two, gradient, -0.1, DampingStyle.FactoredPi, update));
         Assert.Contains("Damping is -0.1; wanted a finite number, at least 0", damping.Message, StringComparison.Ordinal);
+        Exception empty = Assert.Throws<ArgumentException>(
+            () => Preconditioner.Apply(stream, default, two, arena.Matrix<float>(2, 0), 0.1, DampingStyle.FactoredPi, default));
+        Assert.Contains("Input width of layer 'gradient' is 0; wanted at least 1", empty.Message, StringComparison.Ordinal);
         Assert.All(device.Read(update), value => Assert.Equal(0, value));
     }
 
