@@ -14,6 +14,10 @@ namespace KFac.Kernels.Cpu;
 /// every row tile of the block. The terms of an element are added in the order of k, within blocks of
 /// <see cref="DepthBlock"/>, whatever part of C is asked for, so cutting C up differently changes no bit.
 /// </para>
+/// <para>
+/// Measured on one core of an AMD EPYC with AVX-512 (FMA peak 260 GF/s in a loop of the same run), best of many in processor
+/// time: 1024³ 228 GF/s, 100×1000×1000 211, 1000×1000×100 238. Depths of 192 to 384 differ by less than the noise.
+/// </para>
 /// </remarks>
 internal static unsafe class GemmCore
 {
