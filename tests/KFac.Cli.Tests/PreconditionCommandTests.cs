@@ -92,6 +92,26 @@ public sealed class PreconditionCommandTests : IDisposable
             static item => item.GetProperty("kind").GetString() == "dampingIncreased" && item.GetProperty("count").GetInt64() > 0);
     }
 
+    [Theory]
+    [InlineData("pi")]
+    [InlineData("factor")]
+    [InlineData("product")]
+    public void A_factor_that_is_not_positive_semi_definite_is_refused(string style)
+    {
+        _kfac.Write("B.npy", [Rows, Rows], Array.ConvertAll(_b, static value => -value));
+        _kfac.RunFails(1, "B.npy is not positive semi-definite", Arguments(style));
+        _kfac.Write("B.npy", [Rows, Rows], Array.ConvertAll(_b, static value => MathF.Abs(value) < 0.3f ? 1f : value));
+        _kfac.RunFails(1, "B.npy is not positive semi-definite", Arguments(style));
+    }
+
+    [Fact]
+    public void A_zero_factor_leaves_the_damping_alone()
+    {
+        _kfac.Write("A.npy", [Columns, Columns], new float[Columns * Columns]);
+        double[] expected = Array.ConvertAll(TestData.ToDouble(_gradient), static value => value / Damping);
+        AssertUpdate("product", expected, 1e-6);
+    }
+
     [Fact]
     public void Bad_inputs_are_refused()
     {

@@ -39,8 +39,8 @@ internal sealed class PreconditionCommand : KfacCommand
         using Device device = context.OpenDevice();
         using var arena = new Arena(device);
         DeviceStream stream = device.DefaultStream;
-        InputFile a = InputFile.ReadSymmetric(stream, arena, context.Required(_a));
-        InputFile b = InputFile.ReadSymmetric(stream, arena, context.Required(_b));
+        InputFile a = InputFile.ReadFactor(stream, arena, context.Required(_a));
+        InputFile b = InputFile.ReadFactor(stream, arena, context.Required(_b));
         InputFile gradient = InputFile.ReadMatrix(stream, arena, context.Required(_gradient));
         (int rows, int columns) = (b.Rows.Rows, a.Rows.Rows);
         if (gradient.Rows.Rows != rows || gradient.Rows.Columns != columns)

@@ -13,7 +13,14 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
     /// that counts as symmetric: well above the rounding of a float32 product that was computed as a full GEMM.</summary>
     public const float SymmetryTolerance = 1e-5f;
 
+    /// <summary>Most negative eigenvalue, as a share of the sum of the diagonal's magnitudes, of a matrix that counts as
+    /// positive semi-definite: 64 roundings of float32, which a Gram matrix and its factorisation stay below.</summary>
+    public const float PositivityTolerance = 64f / (1 << 24);
+
     private const int PieceElements = 1 << 18;
+
+    /// <summary>The shape as NumPy prints it.</summary>
+    public string ShapeText => NpyHeader.FormatShape(Shape);
 
     /// <summary>Reads an array with at least two dimensions, the last not 0, piece by piece into device memory.</summary>
     /// <exception cref="InvalidDataException">Wrong shape or type, or a NaN or infinity, which is named by its index.</exception>
@@ -28,12 +35,14 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
 
         VectorView<float> values = arena.Vector<float>(header.Count);
         var piece = new float[Math.Min(PieceElements, header.Count)];
-        for (int start = 0; start < header.Count; start += piece.Length)
+        int start = 0;
+        while (start < header.Count)
         {
             Span<float> part = piece.AsSpan(0, Math.Min(piece.Length, header.Count - start));
             reader.Read(part);
             RequireFinite(path, header.Shape, part, start);
             stream.Upload<float>(part, values.Slice(start, part.Length));
+            start += part.Length;
         }
 
         return new InputFile(path, header.Shape, values.AsMatrix(header.Count / header.Shape[^1], header.Shape[^1]));
@@ -54,7 +63,25 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
 
     /// <summary>Reads a symmetric matrix; operations then use its lower triangle.</summary>
     /// <inheritdoc cref="ReadRows"/>
-    public static InputFile ReadSymmetric(DeviceStream stream, Arena arena, string path)
+    public static InputFile ReadSymmetric(DeviceStream stream, Arena arena, string path) =>
+        ReadSymmetric(stream, arena, path, out _);
+
+    /// <summary>Reads a Kronecker factor: a symmetric positive semi-definite matrix.</summary>
+    /// <inheritdoc cref="ReadRows"/>
+    public static InputFile ReadFactor(DeviceStream stream, Arena arena, string path)
+    {
+        InputFile file = ReadSymmetric(stream, arena, path, out float[] values);
+        int size = file.Rows.Rows;
+        double diagonal = Enumerable.Range(0, size).Sum(i => Math.Abs((double)values[i * (size + 1)]));
+        VectorView<int> status = arena.Vector<int>(1);
+        Cholesky.Run(stream, file.Rows, (float)(PositivityTolerance * diagonal), arena.Matrix<float>(size, size), status);
+        return stream.Read(status) == 0 || !values.AsSpan().ContainsAnyExcept(0f)
+            ? file
+            : throw new InvalidDataException(
+                $"{path} is not positive semi-definite: it has an eigenvalue below −{PositivityTolerance * diagonal:G3}; wanted a Kronecker factor.");
+    }
+
+    private static InputFile ReadSymmetric(DeviceStream stream, Arena arena, string path, out float[] values)
     {
         InputFile file = ReadMatrix(stream, arena, path);
         int size = file.Rows.Rows;
@@ -63,14 +90,11 @@ internal sealed record InputFile(string Path, IReadOnlyList<int> Shape, MatrixVi
             throw new InvalidDataException($"{path} has shape {file.ShapeText}; wanted a square matrix.");
         }
 
-        var values = new float[size * size];
+        values = new float[size * size];
         stream.Download(file.Rows, values);
         RequireSymmetric(path, values, size);
         return file;
     }
-
-    /// <summary>The shape as NumPy prints it.</summary>
-    public string ShapeText => NpyHeader.FormatShape(Shape);
 
     private static void RequireSymmetric(string path, float[] values, int size)
     {
