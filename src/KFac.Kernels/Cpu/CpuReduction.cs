@@ -5,8 +5,8 @@ namespace KFac.Kernels.Cpu;
 /// <summary><see cref="Reduction"/> on the CPU.</summary>
 /// <remarks>
 /// The matrix is cut into tiles by its shape. A tile keeps sixteen float64 sums, element (i, j) going to sum j mod 16
-/// counted from the tile's edge, and adds them in order at its end; the tiles' results are added in order. Neither the
-/// number of threads nor the width of the vectors changes a bit.
+/// counted from the tile's edge, and one for what is left at the ends of rows; it adds them in order at its end, and the
+/// tiles' results are added in order. Neither the number of threads nor the width of the vectors changes a bit.
 /// </remarks>
 internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
 {
@@ -163,6 +163,7 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
         ref Context c = ref *(Context*)pointer;
         TileGrid.Tile tile = c.Grid[task];
         TSums sums = default;
+        double rest = 0;
         for (long row = tile.FirstRow; row < tile.EndRow; row++)
         {
             float* x = c.X(row) + tile.Column;
@@ -174,11 +175,11 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
 
             for (; j < tile.Columns; j++)
             {
-                ((double*)&sums)[j % Sums] += x[j];
+                rest += x[j];
             }
         }
 
-        ((double*)c.Partial)[task] = Total((double*)&sums);
+        ((double*)c.Partial)[task] = Total(sums, rest);
     }
 
     private static void DotTile<TSums>(void* pointer, int task)
@@ -187,6 +188,7 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
         ref Context c = ref *(Context*)pointer;
         TileGrid.Tile tile = c.Grid[task];
         TSums sums = default;
+        double rest = 0;
         for (long row = tile.FirstRow; row < tile.EndRow; row++)
         {
             float* x = c.X(row) + tile.Column;
@@ -199,19 +201,20 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
 
             for (; j < tile.Columns; j++)
             {
-                ((double*)&sums)[j % Sums] += (double)x[j] * y[j];
+                rest += (double)x[j] * y[j];
             }
         }
 
-        ((double*)c.Partial)[task] = Total((double*)&sums);
+        ((double*)c.Partial)[task] = Total(sums, rest);
     }
 
-    private static double Total(double* sums)
+    // Takes a copy, so that the loops' sums, whose address nobody takes, stay in registers.
+    private static double Total<TSums>(TSums sums, double total)
+        where TSums : unmanaged, IWideSums<TSums>
     {
-        double total = 0;
         for (int i = 0; i < Sums; i++)
         {
-            total += sums[i];
+            total += ((double*)&sums)[i];
         }
 
         return total;
