@@ -5,11 +5,14 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="SymmetricEigen"/> on the CPU.</summary>
 /// <remarks>Where there are at least as many small items as threads, each is one task, largest first; every other item is
-/// taken in turn and cut up among the threads. An item's bits do not depend on which.</remarks>
+/// taken in turn and, unless tiny, cut up among the threads. An item's bits do not depend on which.</remarks>
 internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEigenKernel
 {
     /// <summary>From this size on, an item keeps all threads busy by itself.</summary>
     private const int LargeSize = 512;
+
+    /// <summary>Below this size, waking a worker costs more than it saves.</summary>
+    private const int SmallSize = 128;
 
     public void Run(ReadOnlySpan<SymmetricEigenItem> items, VectorView<int> status)
     {
@@ -30,7 +33,7 @@ internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEig
         int single = tasks.Length - large >= device.Workers.Threads ? large : tasks.Length;
         for (int i = 0; i < single; i++)
         {
-            Solve(device, isParallel: true, tasks[i]);
+            Solve(device, isParallel: tasks[i].Size >= SmallSize, tasks[i]);
         }
 
         var job = new Job(device, lease.As<EigenTask>() + single);

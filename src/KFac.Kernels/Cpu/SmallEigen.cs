@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace KFac.Kernels.Cpu;
 
 /// <summary>Eigendecomposition of one small matrix in float64: Householder tridiagonalisation, then implicit QL.</summary>
@@ -135,7 +137,7 @@ internal static unsafe class SmallEigen
     {
         // Wilkinson's shift, from the leading 2×2 block.
         double g = (d[l + 1] - d[l]) / (2 * e[l]);
-        double r = double.Hypot(g, 1);
+        double r = Math.Sqrt((g * g) + 1);
         g = d[m] - d[l] + (e[l] / (g + Math.CopySign(r, g)));
         double s = 1;
         double c = 1;
@@ -144,7 +146,7 @@ internal static unsafe class SmallEigen
         {
             double f = s * e[i];
             double b = c * e[i];
-            r = double.Hypot(f, g);
+            r = Math.Sqrt((f * f) + (g * g));
             e[i + 1] = r;
             if (r == 0)
             {
@@ -170,7 +172,16 @@ internal static unsafe class SmallEigen
 
     private static void Rotate(double* x, double* y, int length, double c, double s)
     {
-        for (int k = 0; k < length; k++)
+        int k = 0;
+        for (; k + Vector<double>.Count <= length; k += Vector<double>.Count)
+        {
+            Vector<double> first = Vector.Load(x + k);
+            Vector<double> second = Vector.Load(y + k);
+            ((s * first) + (c * second)).Store(y + k);
+            ((c * first) - (s * second)).Store(x + k);
+        }
+
+        for (; k < length; k++)
         {
             double f = y[k];
             y[k] = (s * x[k]) + (c * f);
@@ -303,8 +314,15 @@ internal static unsafe class SmallEigen
 
     private static double Dot(double* x, double* y, int first, int n)
     {
-        double sum = 0;
-        for (int i = first; i < n; i++)
+        Vector<double> sums = default;
+        int i = first;
+        for (; i + Vector<double>.Count <= n; i += Vector<double>.Count)
+        {
+            sums += Vector.Load(x + i) * Vector.Load(y + i);
+        }
+
+        double sum = Vector.Sum(sums);
+        for (; i < n; i++)
         {
             sum += x[i] * y[i];
         }
