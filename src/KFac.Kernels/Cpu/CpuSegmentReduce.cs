@@ -31,8 +31,11 @@ internal sealed unsafe class CpuSegmentReduce(CpuDevice device) : ISegmentReduce
         Run(new Job(x.Pointer, x.RowStride, y, ldy, segments, x.Columns, sharing, starts, scale), x.Rows, spread: false);
     }
 
-    public void Spread(MatrixView<float> y, int sharing, SharingScale scale, MatrixView<float> x) =>
-        Run(new Job(x.Pointer, x.RowStride, y.Pointer, y.RowStride, y.Rows, x.Columns, sharing, null, scale), x.Rows, spread: true);
+    public void Spread(MatrixView<float> y, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> x)
+    {
+        int* starts = offsets is null ? null : offsets.View.Pointer;
+        Run(new Job(x.Pointer, x.RowStride, y.Pointer, y.RowStride, y.Rows, x.Columns, sharing, starts, scale), x.Rows, spread: true);
+    }
 
     private void Run(Job job, int rows, bool spread)
     {

@@ -35,12 +35,7 @@ public static class SegmentReduce
     public static void Ragged(DeviceStream stream, MatrixView<float> x, SegmentOffsets offsets, SharingScale scale, MatrixView<float> y)
     {
         ISegmentReduceKernel kernel = Check.Kernel(stream, static table => table.SegmentReduce, nameof(SegmentReduce));
-        ArgumentNullException.ThrowIfNull(offsets);
-        Check.View(stream, x, nameof(x));
-        Check.View(stream, y, nameof(y));
-        Check.View(stream, offsets.View, nameof(offsets));
-        Check.Same(x.Rows, offsets.Rows, "rows of x", "rows that the offsets cover");
-        Check.Shape(y, offsets.Segments, x.Columns, nameof(y));
+        CheckRagged(stream, x, offsets, y);
         Check.NoOverlap(y, x, nameof(y), nameof(x));
         kernel.Reduce(x, 0, offsets, scale, y);
     }
@@ -50,7 +45,29 @@ public static class SegmentReduce
     {
         ISegmentReduceKernel kernel = Check.Kernel(stream, static table => table.SegmentReduce, nameof(SegmentReduce));
         CheckPair(stream, x, y, sharing);
-        kernel.Spread(y, sharing, scale, x);
+        kernel.Spread(y, sharing, null, scale, x);
+    }
+
+    /// <summary><c>x[rows of n] = scale(R_n)·y[n]</c>, the adjoint of <see cref="Ragged"/>.</summary>
+    /// <param name="y">[M, P].</param>
+    /// <param name="x">[R_M, P].</param>
+    public static void SpreadRagged(
+        DeviceStream stream, MatrixView<float> y, SegmentOffsets offsets, SharingScale scale, MatrixView<float> x)
+    {
+        ISegmentReduceKernel kernel = Check.Kernel(stream, static table => table.SegmentReduce, nameof(SegmentReduce));
+        CheckRagged(stream, x, offsets, y);
+        Check.NoOverlap(x, y, nameof(x), nameof(y));
+        kernel.Spread(y, 0, offsets, scale, x);
+    }
+
+    private static void CheckRagged(DeviceStream stream, MatrixView<float> x, SegmentOffsets offsets, MatrixView<float> y)
+    {
+        ArgumentNullException.ThrowIfNull(offsets);
+        Check.View(stream, x, nameof(x));
+        Check.View(stream, y, nameof(y));
+        Check.View(stream, offsets.View, nameof(offsets));
+        Check.Same(x.Rows, offsets.Rows, "rows of x", "rows that the offsets cover");
+        Check.Shape(y, offsets.Segments, x.Columns, nameof(y));
     }
 
     private static void CheckPair(DeviceStream stream, MatrixView<float> x, MatrixView<float> y, int sharing)
@@ -70,5 +87,6 @@ internal interface ISegmentReduceKernel
     /// <summary>Uniform where <paramref name="offsets"/> is null.</summary>
     void Reduce(MatrixView<float> x, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> y);
 
-    void Spread(MatrixView<float> y, int sharing, SharingScale scale, MatrixView<float> x);
+    /// <summary>Uniform where <paramref name="offsets"/> is null.</summary>
+    void Spread(MatrixView<float> y, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> x);
 }

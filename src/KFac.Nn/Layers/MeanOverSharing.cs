@@ -26,11 +26,6 @@ public sealed class MeanOverSharing : Module
     public override Variable Forward(Tape tape, Variable input)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        if (input.Segments is not null && input.NeedsGradient)
-        {
-            throw new NotSupportedException("Aggregating ragged examples behind a trained layer is not supported.");
-        }
-
         int columns = input.Shape.Columns;
         MatrixView<float> y = tape.Memory.Matrix<float>(input.Examples, columns);
         if (input.Segments is not null)
@@ -60,8 +55,27 @@ internal sealed class AggregationOperation : TapeOperation
     {
         MatrixView<float> x = Input.Value;
         MatrixView<float> spread = pass.Scratch(pass.Seeds * x.Rows, x.Columns);
-        SegmentReduce.SpreadUniform(pass.Stream, outputGradient, Input.Sharing, Scale, spread);
+        if (Input.Segments is null)
+        {
+            SegmentReduce.SpreadUniform(pass.Stream, outputGradient, Input.Sharing, Scale, spread);
+        }
+        else
+        {
+            SpreadSeedBySeed(pass, outputGradient, Input.Segments, spread);
+        }
+
         pass.Release(outputGradient);
         pass.Contribute(Input, spread);
+    }
+
+    private void SpreadSeedBySeed(
+        BackwardPass pass, MatrixView<float> outputGradient, SegmentOffsets segments, MatrixView<float> spread)
+    {
+        (int examples, int rows) = (segments.Segments, segments.Rows);
+        for (int seed = 0; seed < pass.Seeds; seed++)
+        {
+            SegmentReduce.SpreadRagged(
+                pass.Stream, outputGradient.RowRange(seed * examples, examples), segments, Scale, spread.RowRange(seed * rows, rows));
+        }
     }
 }

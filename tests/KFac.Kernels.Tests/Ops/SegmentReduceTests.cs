@@ -70,6 +70,31 @@ public class SegmentReduceTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Ragged_spread_agrees_with_float64(string key, SharingScale scale)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        foreach (int[] offsets in new int[][] { [0], [0, 0], [0, 3], [0, 0, 4, 4, 5, 21, 21], [0, 130, 131, 133, 136, 136, 200] })
+        {
+            foreach (int columns in s_columns)
+            {
+                int segments = offsets.Length - 1;
+                float[] values = TestData.Uniform(segments * columns, 1);
+                GuardedMatrix<float> y = new GuardedMatrix<float>(stream, arena, segments, columns, gap: 1).Write(values);
+                var x = new GuardedMatrix<float>(stream, arena, offsets[^1], columns, gap: 2, offset: 1);
+                SegmentReduce.SpreadRagged(stream, y.View, SegmentOffsets.FromOffsets(stream, arena, offsets), scale, x.View);
+                double[] expected = SegmentReduceReference.Spread(TestData.ToDouble(values), columns, offsets, (ReferenceScale)scale);
+                double[] tolerance = Array.ConvertAll(expected, value => ErrorBound.Gamma(2) * Math.Abs(value));
+                ErrorBound.AssertWithinAndSharp(x.Read(), expected, tolerance, $"{offsets[^1]}×{columns}");
+                x.AssertGuards();
+                arena.Reset();
+            }
+        }
+    }
+
     [Fact]
     public void Any_number_of_threads_gives_the_same_bits()
     {
@@ -123,6 +148,7 @@ public class SegmentReduceTests
         Assert.Throws<ArgumentException>(() => SegmentReduce.Ragged(stream, x, offsets, SharingScale.Sum, y.View));
         Assert.Throws<ArgumentNullException>(() => SegmentReduce.Ragged(stream, x, null!, SharingScale.Sum, y.View));
         Assert.Throws<ArgumentException>(() => SegmentReduce.SpreadUniform(stream, x, 2, SharingScale.Sum, y.View));
+        Assert.Throws<ArgumentException>(() => SegmentReduce.SpreadRagged(stream, x, offsets, SharingScale.Sum, y.View));
 
         Assert.Equal(before, y.Read());
     }

@@ -129,6 +129,36 @@ public class CurvaturePassTests
             delivery => Assert.Equal((3, 0, segments), (delivery.Examples, delivery.Sharing, delivery.Segments)));
     }
 
+    /// <summary>Weight gradients are finite differences; column s of the exact root is e_s, spread over each example's rows.</summary>
+    [Fact]
+    public void A_ragged_aggregation_hands_gradients_to_the_rows_of_each_example()
+    {
+        int[] offsets = [0, 2, 2, 6];
+        using var test = new TestNetwork(
+            new Sequential(new Linear("a", 4, 3, bias: false), new MeanOverSharing(SharingScale.InverseSquareRoot)), new SquaredErrorLoss());
+        test.Forward(TensorShape.Of(6, 4), SegmentOffsets.FromOffsets(test.Stream, test.Arena, offsets));
+        double[] targets = TestData.ToDouble(test.SetValueTargets());
+        Assert.Equal(SharingApproximation.Reduce, test.Network.LossSetting);
+        test.Network.Backward();
+
+        double[] inputs = TestData.ToDouble(test.Inputs);
+        double[] expected = FiniteDifference.Gradient(Loss, TestData.ToDouble(test.Parameters));
+        double tolerance = ErrorBound.Gamma(64) * expected.Max(Math.Abs);
+        ErrorBound.AssertWithinAndSharp(test.Gradients(), expected, Array.ConvertAll(expected, _ => tolerance), "weights");
+
+        Capture exact = test.CaptureOutputGradients(CurvatureKind.Exact);
+        double[] seeds = [.. Enumerable.Range(0, 3).SelectMany(s => SegmentReduceReference.Spread(
+            [.. Enumerable.Range(0, 9).Select(i => i % 3 == s ? 1.0 : 0)], 3, offsets, ReferenceScale.InverseSquareRoot))];
+        ErrorBound.AssertWithin(exact.RowsOf(0), seeds, Array.ConvertAll(seeds, _ => ErrorBound.Gamma(4)), "seeds");
+
+        double Loss(double[] p)
+        {
+            double[] rows = NetworkFunctions.Linear(inputs, 4, p, 3, bias: false);
+            double[] outputs = SegmentReduceReference.Reduce(rows, 3, offsets, ReferenceScale.InverseSquareRoot);
+            return outputs.Zip(targets, (f, y) => (f - y) * (f - y)).Sum() / 2 / 3;
+        }
+    }
+
     private static TestNetwork Prepared(string name, long seedMemory = 1 << 28)
     {
         LayerCase layers = LayerCases.Make(name);
