@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using KFac.Kernels;
 using KFac.Nn;
 using Spectre.Console;
@@ -22,8 +23,10 @@ internal sealed class TrainProgressView
         _writer = console.Profile.Out.Writer;
         _terminal = console.Profile.Capabilities.Ansi && console.Profile.Out.IsTerminal;
         _metrics = options.Workload.MetricNames;
-        _headline = FormattableString.Invariant(
-            $"{options.Workload.Name} on {device.Description}: {network.Parameters.Values.Length:N0} parameters, {data.Train.Count:N0} images ({data.Name}) to train, {data.Validation.Count:N0} to validate, batch {options.Workload.BatchSize}");
+        _headline = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{options.Workload.Name} on {device.Description}: {network.Parameters.Values.Length:N0} parameters, "
+            + $"{data.Train.Count:N0} images ({data.Name}) to train, {data.Validation.Count:N0} to validate, batch {options.Workload.BatchSize}");
     }
 
     /// <summary>Takes the run's progress.</summary>

@@ -46,7 +46,8 @@ public static class MnistDirectory
         if (test.Count <= ImageData.SmallTrainCount)
         {
             throw new InvalidDataException(
-                $"{directory} has {test.Count} t10k images and no train files; wanted more than {ImageData.SmallTrainCount}, of which the first {ImageData.SmallTrainCount} train.");
+                $"{directory} has {test.Count} t10k images and no train files; wanted more than {ImageData.SmallTrainCount}, "
+                + $"of which the first {ImageData.SmallTrainCount} train.");
         }
 
         return ImageData.Split(directory, Classes, test, ImageData.SmallTrainCount);
@@ -65,7 +66,8 @@ public static class MnistDirectory
         if (images is null || labels is null)
         {
             string missing = images is null ? Names(part, "images", 3) : Names(part, "labels", 1);
-            throw new FileNotFoundException($"{directory} has {Path.GetFileName(images ?? labels)} but not its counterpart; looked for {missing}.");
+            throw new FileNotFoundException(
+                $"{directory} has {Path.GetFileName(images ?? labels)} but not its counterpart; looked for {missing}.");
         }
 
         return Read(images, labels);
@@ -77,7 +79,8 @@ public static class MnistDirectory
         IdxArray labels = IdxFile.Read(labelPath, 1);
         if (images.Values.Length == 0)
         {
-            throw new InvalidDataException($"{imagePath} holds {string.Join('×', images.Dimensions)} images; wanted at least one image of at least one pixel.");
+            throw new InvalidDataException(
+                $"{imagePath} holds {string.Join('×', images.Dimensions)} images; wanted at least one image of at least one pixel.");
         }
 
         if (images.Dimensions[0] != labels.Dimensions[0])

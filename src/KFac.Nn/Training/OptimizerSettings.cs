@@ -77,10 +77,11 @@ public sealed record OptimizerSettings
         bool classify = workload.Task == WorkloadTask.Classification;
         return kind switch
         {
-            OptimizerKind.Kfac when classify => new OptimizerSettings { Kind = kind, LearningRate = 0.03, Damping = 0.1 },
+            OptimizerKind.Kfac when classify =>
+                new OptimizerSettings { Kind = kind, LearningRate = 0.02, Momentum = 0.7, Damping = 0.03, InverseInterval = 5 },
             OptimizerKind.Kfac => new OptimizerSettings { Kind = kind, LearningRate = 0.03, Damping = 0.3, KlClip = 0.01 },
             OptimizerKind.Foof => new OptimizerSettings { Kind = kind, LearningRate = classify ? 0.01 : 1e-3, Damping = 0.1 },
-            OptimizerKind.Sgd or OptimizerKind.Nesterov => new OptimizerSettings { Kind = kind, LearningRate = classify ? 0.03 : 0.01 },
+            OptimizerKind.Sgd or OptimizerKind.Nesterov => new OptimizerSettings { Kind = kind, LearningRate = classify ? 0.1 : 0.01 },
             OptimizerKind.AdamW or OptimizerKind.NAdamW => new OptimizerSettings { Kind = kind, LearningRate = 1e-3 },
             _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown optimizer."),
         };

@@ -34,8 +34,9 @@ public static class TrainingPlot
         ArgumentNullException.ThrowIfNull(evaluations);
         bool classify = workload.Task == WorkloadTask.Classification;
         var svg = new StringBuilder();
-        svg.Append(Text(
-            $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {2 * PanelHeight}\" width=\"{Width}\" height=\"{2 * PanelHeight}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n"));
+        double height = 2 * PanelHeight;
+        svg.Append(Text($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {height}\" width=\"{Width}\" height=\"{height}\""));
+        svg.Append(" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n");
         svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n");
         svg.Append(Text($"<text x=\"{Left}\" y=\"22\" font-size=\"15\" font-weight=\"bold\">{WebUtility.HtmlEncode(title)}</text>\n"));
         Panel(svg, 0, "loss [nats per image]", logarithmic: true, evaluations, "trainLoss", "validationLoss");

@@ -6,7 +6,8 @@ namespace KFac.Nn;
 
 /// <summary>Trains a workload: steps, evaluations, log and checkpoints.</summary>
 /// <remarks>
-/// The run evaluates before the first step, at every evaluation interval and at the end. Same options, data, device and
+/// The run evaluates before the first step, at every evaluation interval and at the end, and writes a checkpoint before the
+/// first step, at every checkpoint interval, when it is asked to stop, and at the end. Same options, data, device and
 /// vector width give the same bits, whatever the number of threads, and however often the run is killed and resumed. Not
 /// thread-safe.
 /// </remarks>
@@ -85,6 +86,9 @@ public sealed class TrainingRun : IStateful, IDisposable
         if (_history.Evaluations.Count == 0)
         {
             Evaluate(log, progress);
+
+            // A directory that cannot hold a checkpoint is better known now than after an epoch.
+            SaveCheckpoint();
         }
 
         while (_step < _lastStep && !IsTargetReached)
@@ -105,8 +109,7 @@ public sealed class TrainingRun : IStateful, IDisposable
             Evaluate(log, progress);
         }
 
-        bool wanted = _options.Target is not null;
-        return Result(!wanted ? TrainingOutcome.Completed : IsTargetReached ? TrainingOutcome.TargetReached : TrainingOutcome.TargetMissed);
+        return Result(Outcome());
     }
 
     /// <inheritdoc/>
@@ -180,7 +183,8 @@ public sealed class TrainingRun : IStateful, IDisposable
             double value = evaluation.Metrics.Get(name);
             if (!double.IsFinite(value))
             {
-                throw new TrainingException($"{name} is {value} after step {_step}; the run diverged. Try a smaller learning rate or more damping.", _step);
+                throw new TrainingException(
+                    $"{name} is {value} after step {_step}; the run diverged. Try a smaller learning rate or more damping.", _step);
             }
         }
 
@@ -197,8 +201,19 @@ public sealed class TrainingRun : IStateful, IDisposable
         }
 
         double perStep = _step == 0 ? 0 : Seconds / _step;
+        var remaining = TimeSpan.FromSeconds(perStep * (_lastStep - _step));
         progress(new TrainingProgress(
-            _step, _lastStep, _trainingStep.StepsPerEpoch, _batchLoss, SamplesPerSecond, TimeSpan.FromSeconds(perStep * (_lastStep - _step)), evaluation));
+            _step, _lastStep, _trainingStep.StepsPerEpoch, _batchLoss, SamplesPerSecond, remaining, evaluation));
+    }
+
+    private TrainingOutcome Outcome()
+    {
+        if (_options.Target is null)
+        {
+            return TrainingOutcome.Completed;
+        }
+
+        return IsTargetReached ? TrainingOutcome.TargetReached : TrainingOutcome.TargetMissed;
     }
 
     private void SaveCheckpoint() => _checkpoints?.Save(_fingerprint, _stream, this);

@@ -7,7 +7,7 @@ public sealed record TuningOptions
     public required Workload Workload { get; init; }
 
     /// <summary>Steps of every run.</summary>
-    public int Steps { get; init; } = 400;
+    public int Steps { get; init; } = 200;
 
     /// <summary>Steps from one measurement of the loss on all training images to the next.</summary>
     public int EvaluationInterval { get; init; } = 20;

@@ -133,6 +133,17 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void A_checkpoint_directory_that_cannot_be_is_refused_before_the_first_step()
+    {
+        File.WriteAllText(_directory.File("file"), "in the way");
+        TrainingOptions options = SmallRun.Options(OptimizerKind.Sgd) with { CheckpointDirectory = _directory.File("file") };
+        long last = -1;
+        IOException failure = Assert.Throws<IOException>(() => SmallRun.Train(_device, options, progress => last = progress.Step));
+        Assert.Contains("Cannot write the checkpoint", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(0, last);
+    }
+
+    [Fact]
     public void A_log_in_a_missing_directory_is_refused_before_the_first_step()
     {
         TrainingOptions options = SmallRun.Options(OptimizerKind.Sgd) with { LogFile = _directory.File("absent/log") };
