@@ -79,11 +79,11 @@ internal sealed class ExactnessCommand : KfacCommand
         return paths;
     }
 
-    private static string Failures(IEnumerable<ExactnessRow> rows)
+    private static string Failures(List<ExactnessRow> rows)
     {
         string[] failed = [.. rows.Where(static row => !(row.ExpandPassed && row.ReducePassed)).Select(static row =>
             string.Create(CultureInfo.InvariantCulture, $"{row.Case}/{row.Layer} (expand {row.ExpandError:0.0e+0}, reduce {row.ReduceError:0.0e+0})"))];
-        return $"{failed.Length} layers are not as theory says: {string.Join(", ", failed)}.";
+        return $"{failed.Length} of {rows.Count} layers not as theory says: {string.Join(", ", failed)}.";
     }
 }
 

@@ -20,26 +20,24 @@ internal abstract record ExactnessLoss
 /// <summary>A Gaussian likelihood: Λ = Σ⁻¹.</summary>
 internal sealed record GaussianLoss(HostMatrix Precision) : ExactnessLoss
 {
-    /// <summary>A correlated precision with condition number of about 20, the same for every run.</summary>
+    /// <summary>A precision <c>Z·Zᵀ/C + I/4</c> with Z of independent normal numbers, the same for every run.</summary>
     public static GaussianLoss Correlated(int width)
     {
-        var generator = new PhiloxGenerator(new PhiloxKey(20231026, (ulong)width));
-        var root = new HostMatrix(width, width);
+        var generator = new PhiloxGenerator(new PhiloxKey(0, (ulong)width));
+        var z = new HostMatrix(width, width);
         for (int i = 0; i < width * width; i++)
         {
-            root[i / width, i % width] = generator.NextNormal() / Math.Sqrt(width);
+            z[i / width, i % width] = generator.NextNormal();
         }
 
-        HostMatrix precision = HostMatrix.Identity(width);
-        for (int i = 0; i < width; i++)
+        var precision = new HostMatrix(width, width);
+        for (int row = 0; row < width; row++)
         {
-            precision[i, i] = 0.25;
-        }
-
-        for (int i = 0; i < width * width * width; i++)
-        {
-            (int row, int column, int k) = (i / (width * width), i / width % width, i % width);
-            precision[row, column] += root[row, k] * root[column, k];
+            for (int column = 0; column < width; column++)
+            {
+                double dot = Enumerable.Range(0, width).Sum(k => z[row, k] * z[column, k]);
+                precision[row, column] = (dot / width) + (row == column ? 0.25 : 0);
+            }
         }
 
         return new GaussianLoss(precision);
