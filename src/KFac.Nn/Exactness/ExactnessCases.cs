@@ -35,12 +35,16 @@ public static class ExactnessCases
     private static IEnumerable<ExactnessCase> SingleLayer()
     {
         LinearStage layer = new("layer1", 5, 4, Bias: true);
-        yield return Shared("linear-expand", ExactnessSetting.Expand, [layer], GaussianLoss.Correlated(4), 5)
-            with
-        { Description = "one linear layer, Gaussian loss (Proposition 1)" };
-        yield return Shared("linear-reduce", ExactnessSetting.Reduce, [layer, new AggregationStage(SharingScale.Mean)], GaussianLoss.Correlated(4), 5)
-            with
-        { Description = "one linear layer and a mean, Gaussian loss (Proposition 4)" };
+        GaussianLoss loss = GaussianLoss.Correlated(4);
+        ExactnessStage[] aggregated = [layer, new AggregationStage(SharingScale.Mean)];
+        yield return Shared("linear-expand", ExactnessSetting.Expand, [layer], loss, width: 5) with
+        {
+            Description = "one linear layer, Gaussian loss (Proposition 1)",
+        };
+        yield return Shared("linear-reduce", ExactnessSetting.Reduce, aggregated, loss, width: 5) with
+        {
+            Description = "one linear layer and a mean, Gaussian loss (Proposition 4)",
+        };
     }
 
     private static IEnumerable<ExactnessCase> DeepLinear()
@@ -50,16 +54,18 @@ public static class ExactnessCases
         {
             string suffix = bias ? "-bias" : "";
             string model = $"{Depth} linear layers{(bias ? " with biases" : "")}, Gaussian loss";
-            yield return Shared($"deep-linear-expand{suffix}", ExactnessSetting.Expand, LinearLayers(bias), loss)
-                with
-            { Description = $"{model} (Proposition 2)" };
+            yield return Shared($"deep-linear-expand{suffix}", ExactnessSetting.Expand, LinearLayers(bias), loss) with
+            {
+                Description = $"{model} (Proposition 2)",
+            };
             foreach (SharingScale scale in (SharingScale[])[SharingScale.Mean, SharingScale.Sum])
             {
                 string aggregation = scale == SharingScale.Mean ? "mean" : "sum";
-                yield return Shared(
-                    $"deep-linear-reduce-{aggregation}{suffix}", ExactnessSetting.Reduce, [.. LinearLayers(bias), new AggregationStage(scale)], loss)
-                    with
-                { Description = $"{model}, {aggregation} over the sharing dimension (Proposition 6)" };
+                ExactnessStage[] stages = [.. LinearLayers(bias), new AggregationStage(scale)];
+                yield return Shared($"deep-linear-reduce-{aggregation}{suffix}", ExactnessSetting.Reduce, stages, loss) with
+                {
+                    Description = $"{model}, {aggregation} over the sharing dimension (Proposition 6)",
+                };
             }
         }
 
