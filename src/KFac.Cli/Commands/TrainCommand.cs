@@ -31,7 +31,7 @@ internal sealed class TrainCommand : KfacCommand
     private readonly Option<bool> _grid = new("--grid")
     {
         Description = "Run nine settings each of K-FAC, SGD with momentum and AdamW for the same number of steps, and compare "
-            + "the steps they need. Takes about 15 minutes on two cores at its default size.",
+            + "the steps they need. Takes about ten minutes on two cores at its default size.",
     };
 
     private readonly Option<int?> _gridSteps = OptionFactory.OptionalNumber<int>(
