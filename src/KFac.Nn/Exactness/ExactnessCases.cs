@@ -85,6 +85,21 @@ public static class ExactnessCases
             InputShape = TensorShape.Of(8, Width),
             RaggedOffsets = [0, 1, 4, 4, 8],
         };
+        foreach (SharingScale scale in (SharingScale[])[SharingScale.InverseSquareRoot, SharingScale.Mean])
+        {
+            bool matches = scale == SharingScale.InverseSquareRoot;
+            ExactnessStage[] stages = [.. LinearLayers(bias: true), new AggregationStage(scale)];
+            yield return Shared($"deep-linear-ragged-{(matches ? "reduce" : "mean")}", ExactnessSetting.Reduce, stages, loss) with
+            {
+                Description = matches
+                    ? "examples with 1, 3 and 4 rows, summed and divided by √R_n as ragged reduce does"
+                    : "examples with 1, 3 and 4 rows, averaged: ragged reduce weighs them otherwise, so neither is exact",
+                Exact = matches ? ExactApproximations.Reduce : ExactApproximations.None,
+                InputShape = TensorShape.Of(8, Width),
+                RaggedOffsets = [0, 1, 4, 8],
+            };
+        }
+
         yield return Shared("deep-linear-softmax", ExactnessSetting.Expand, LinearLayers(bias: false), new SoftmaxLoss()) with
         {
             Description = "the loss Hessian differs from row to row, so neither is exact",

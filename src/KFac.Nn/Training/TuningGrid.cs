@@ -23,16 +23,16 @@ public static class TuningGrid
         {
             OptimizerKind.Kfac => Cross(
                 basis,
-                classify ? [0.01, 0.02, 0.04] : [0.01, 0.03, 0.1],
+                classify ? [0.005, 0.01, 0.02] : [0.01, 0.03, 0.1],
                 classify ? [0.01, 0.03, 0.1] : [0.1, 0.3, 1],
                 static (point, value) => point with { Damping = value }),
             OptimizerKind.Sgd => Cross(
                 basis,
-                classify ? [0.03, 0.1, 0.3] : [0.003, 0.01, 0.03],
+                classify ? [0.03, 0.06, 0.12] : [0.003, 0.01, 0.03],
                 [0.8, 0.9, 0.95],
                 static (point, value) => point with { Momentum = value }),
             OptimizerKind.AdamW => Cross(
-                basis, [3e-4, 1e-3, 3e-3], [0, 0.01, 0.1], static (point, value) => point with { WeightDecay = value }),
+                basis, [3e-4, 6e-4, 1.2e-3], [0, 0.01, 0.1], static (point, value) => point with { WeightDecay = value }),
             _ => throw new ArgumentException($"There is no grid for {kind}; wanted one of {string.Join(", ", _optimizers)}.", nameof(kind)),
         };
     }
