@@ -7,6 +7,8 @@ internal sealed record KernelTable
 
     public IGramKernel? Gram { get; init; }
 
+    public IConvolutionGramKernel? ConvolutionGram { get; init; }
+
     public ISegmentReduceKernel? SegmentReduce { get; init; }
 
     public ICholeskyKernel? Cholesky { get; init; }

@@ -7,6 +7,7 @@ internal static class CpuKernels
     {
         Gemm = new CpuGemm(device),
         Gram = new CpuGram(device),
+        ConvolutionGram = new CpuConvolutionGram(device),
         SegmentReduce = new CpuSegmentReduce(device),
         Elementwise = new CpuElementwise(device),
         Activation = new CpuActivation(device),

@@ -1,0 +1,162 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace KFac.Kernels.Cpu;
+
+/// <summary><see cref="ConvolutionGram"/> on the CPU, without patches: correlations of pixels for expand, window sums for reduce.</summary>
+/// <remarks>Memory: expand takes a copy of one group's input with its channels last, and one factor of the group; reduce takes
+/// the [M, P] sums of one group.</remarks>
+internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolutionGramKernel
+{
+    public void Expand(in ConvolutionGramArguments arguments)
+    {
+        for (int group = 0; group < arguments.Shape.Groups; group++)
+        {
+            ExpandGroup(arguments, new Group(arguments, group));
+        }
+    }
+
+    public void Reduce(in ConvolutionGramArguments arguments)
+    {
+        for (int group = 0; group < arguments.Shape.Groups; group++)
+        {
+            ReduceGroup(arguments, new Group(arguments, group));
+        }
+    }
+
+    private void ExpandGroup(in ConvolutionGramArguments arguments, Group group)
+    {
+        int images = arguments.X.Rows;
+        int elements = arguments.Shape.KernelHeight * arguments.Shape.KernelWidth;
+        int patch = arguments.Shape.PatchWidth;
+        if (images == 0 || arguments.Alpha == 0)
+        {
+            GramCore.Accumulate(device, new GramRows(default, 0, group.Width, false), 0, arguments.Beta, group.Gram, group.GramStride);
+            return;
+        }
+
+        using ScratchLease copy = device.Scratch.Rent((long)images * group.ImageElements * sizeof(float));
+        var pixels = new ConvolutionImages(copy.As<float>(), images, group.Channels, group.Rows, group.Columns);
+        CopyImages(pixels, group);
+        using ScratchLease blocks = device.Scratch.Rent((long)patch * patch * sizeof(float));
+        LagCorrelation.Run(device, pixels, blocks.As<float>());
+        BlockInterleave.Run(
+            device, blocks.As<float>(), group.Channels, elements, arguments.Alpha, arguments.Beta, group.Gram, group.GramStride);
+        if (arguments.AppendOnes)
+        {
+            WriteOnes(arguments, group);
+        }
+    }
+
+    private void ReduceGroup(in ConvolutionGramArguments arguments, Group group)
+    {
+        int images = arguments.X.Rows;
+        float factor = CpuSegmentReduce.Factor(arguments.Scale, arguments.Shape.Positions);
+        using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
+        float* sums = lease.As<float>();
+        SumWindows(arguments, group, factor, sums);
+        if (arguments.AppendOnes)
+        {
+            for (int n = 0; n < images; n++)
+            {
+                sums[(((long)n + 1) * group.Width) - 1] = factor * arguments.Shape.Positions;
+            }
+        }
+
+        var rows = new GramRows(new StridedMatrix(sums, group.Width, 1), images, group.Width, false);
+        GramCore.Accumulate(device, rows, arguments.Alpha, arguments.Beta, group.Gram, group.GramStride);
+    }
+
+    /// <summary>The last row and column: sums of the patches over images and positions, and the number of patches in the corner.</summary>
+    private void WriteOnes(in ConvolutionGramArguments arguments, Group group)
+    {
+        int images = arguments.X.Rows;
+        int patch = group.Width - 1;
+        using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
+        float* sums = lease.As<float>();
+        SumWindows(arguments, group, 1, sums);
+        float* last = group.Gram + (patch * group.GramStride);
+        sums[patch] = (float)((long)images * arguments.Shape.Positions);
+        for (int n = 1; n < images; n++)
+        {
+            for (int j = 0; j < patch; j++)
+            {
+                sums[j] += sums[((long)n * group.Width) + j];
+            }
+        }
+
+        for (int j = 0; j <= patch; j++)
+        {
+            last[j] = arguments.Beta == 0 ? arguments.Alpha * sums[j] : (arguments.Alpha * sums[j]) + (arguments.Beta * last[j]);
+            group.Gram[(j * group.GramStride) + patch] = last[j];
+        }
+    }
+
+    private void SumWindows(in ConvolutionGramArguments arguments, Group group, float factor, float* sums) =>
+        WindowSums.Run(
+            device, group.X, group.XStride, arguments.X.Rows, group.Channels, group.Rows, group.Columns, factor, sums, group.Width);
+
+    private void CopyImages(ConvolutionImages pixels, Group group)
+    {
+        var job = new CopyJob(pixels, group.X, group.XStride);
+        delegate*<void*, int, void> body = device.Vectors switch
+        {
+            VectorWidth.Avx512 => &CopyJob.Run<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &CopyJob.Run<Simd256, Vector256<float>>,
+            _ => &CopyJob.Run<Simd128, Vector128<float>>,
+        };
+        device.Workers.Run(pixels.Count, body, &job);
+    }
+
+    private readonly struct CopyJob(ConvolutionImages pixels, float* source, long stride)
+    {
+        public static void Run<TSimd, TVector>(void* context, int image)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            ref CopyJob job = ref Unsafe.AsRef<CopyJob>(context);
+            job.Copy<TSimd, TVector>(image);
+        }
+
+        private void Copy<TSimd, TVector>(int image)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => pixels.Copy<TSimd, TVector>(image, source + (image * stride));
+    }
+
+    /// <summary>One group's part of the arguments.</summary>
+    private readonly struct Group
+    {
+        public Group(in ConvolutionGramArguments arguments, int group)
+        {
+            ConvolutionShape shape = arguments.Shape;
+            Channels = shape.Channels / shape.Groups;
+            Width = arguments.Gram.Columns;
+            Rows = new ConvolutionAxis(shape.Height, shape.KernelHeight, shape.Stride, shape.Padding, shape.Dilation, shape.OutputHeight);
+            Columns = new ConvolutionAxis(shape.Width, shape.KernelWidth, shape.Stride, shape.Padding, shape.Dilation, shape.OutputWidth);
+            ImageElements = shape.ImageElements / shape.Groups;
+            X = arguments.X.Pointer + ((long)group * ImageElements);
+            XStride = arguments.X.RowStride;
+            GramStride = arguments.Gram.RowStride;
+            Gram = arguments.Gram.Pointer + (group * Width * GramStride);
+        }
+
+        public int Channels { get; }
+
+        /// <summary>Elements of a patch, with the appended one.</summary>
+        public int Width { get; }
+
+        public int ImageElements { get; }
+
+        public ConvolutionAxis Rows { get; }
+
+        public ConvolutionAxis Columns { get; }
+
+        public float* X { get; }
+
+        public long XStride { get; }
+
+        public float* Gram { get; }
+
+        public long GramStride { get; }
+    }
+}

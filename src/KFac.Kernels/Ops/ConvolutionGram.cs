@@ -1,0 +1,94 @@
+namespace KFac.Kernels;
+
+/// <summary>Gram matrices of the patches of a convolution's input, the input factors of K-FAC for convolutions: <c>C ← α·X̃ᵀX̃ + β·C</c>.</summary>
+/// <remarks>
+/// X holds an image [C, H, W] a row. X̃ has a row for every image and output position (expand), or one for every image
+/// (reduce: the sum over its R positions, scaled); a row is the zero-padded patch, ordered [channel, kernel row, kernel
+/// column], and with <c>appendOnes</c> a last element that holds what the same reduction makes of ones. X̃ is not formed.
+/// <para>
+/// With more than one group the result is one block of P columns for each, stacked: rows g·P to (g+1)·P are group g's, P
+/// counting the appended ones. Each block is symmetric to the bit. With β = 0 the old C is not read; otherwise its blocks
+/// must be symmetric and their lower triangles are what is read. C must not overlap X.
+/// </para>
+/// <para>
+/// Error per element: at most <c>γ(M·R + 6)·(|α|·|X̃|ᵀ|X̃| + |β·C|)</c> for expand; for reduce <see cref="Gram"/>'s bound. A NaN
+/// reaches every element that multiplies it with a pixel; products with padding are not formed, so it stays out of elements
+/// that multiply it with padding only.
+/// </para>
+/// </remarks>
+public static class ConvolutionGram
+{
+    /// <summary>Every output position counts: K-FAC-expand.</summary>
+    /// <param name="x">[M, C·H·W].</param>
+    /// <param name="gram">[groups·P, P], P = C/groups·k_h·k_w, and one more with <paramref name="appendOnes"/>.</param>
+    /// <exception cref="ArgumentException">The convolution has no output, shapes disagree, or C overlaps X; C is untouched.</exception>
+    public static void Expand(
+        DeviceStream stream,
+        MatrixView<float> x,
+        ConvolutionShape shape,
+        float alpha,
+        float beta,
+        MatrixView<float> gram,
+        bool appendOnes = false)
+    {
+        IConvolutionGramKernel kernel = CheckCommon(stream, x, shape, alpha, beta, gram, appendOnes);
+        kernel.Expand(new ConvolutionGramArguments(x, shape, SharingScale.Sum, alpha, beta, gram, appendOnes));
+    }
+
+    /// <summary>An image's patches are reduced to one first: K-FAC-reduce.</summary>
+    /// <inheritdoc cref="Expand"/>
+    public static void Reduce(
+        DeviceStream stream,
+        MatrixView<float> x,
+        ConvolutionShape shape,
+        SharingScale scale,
+        float alpha,
+        float beta,
+        MatrixView<float> gram,
+        bool appendOnes = false)
+    {
+        IConvolutionGramKernel kernel = CheckCommon(stream, x, shape, alpha, beta, gram, appendOnes);
+        kernel.Reduce(new ConvolutionGramArguments(x, shape, scale, alpha, beta, gram, appendOnes));
+    }
+
+    private static IConvolutionGramKernel CheckCommon(
+        DeviceStream stream,
+        MatrixView<float> x,
+        ConvolutionShape shape,
+        float alpha,
+        float beta,
+        MatrixView<float> gram,
+        bool appendOnes)
+    {
+        IConvolutionGramKernel kernel = Check.Kernel(stream, static table => table.ConvolutionGram, nameof(ConvolutionGram));
+        ArgumentNullException.ThrowIfNull(shape);
+        shape.Validate();
+        Check.View(stream, x, nameof(x));
+        Check.View(stream, gram, nameof(gram));
+        Check.Same(x.Columns, shape.ImageElements, "columns of x", "elements of an image");
+        int width = shape.PatchWidth + (appendOnes ? 1 : 0);
+        Check.Shape(gram, checked(shape.Groups * width), width, nameof(gram));
+        Check.Finite(alpha);
+        Check.Finite(beta);
+        Check.NoOverlap(gram, x, nameof(gram), nameof(x));
+        return kernel;
+    }
+}
+
+/// <summary>Checked arguments.</summary>
+internal readonly record struct ConvolutionGramArguments(
+    MatrixView<float> X,
+    ConvolutionShape Shape,
+    SharingScale Scale,
+    float Alpha,
+    float Beta,
+    MatrixView<float> Gram,
+    bool AppendOnes);
+
+/// <summary>A device's implementation of <see cref="ConvolutionGram"/>.</summary>
+internal interface IConvolutionGramKernel
+{
+    void Expand(in ConvolutionGramArguments arguments);
+
+    void Reduce(in ConvolutionGramArguments arguments);
+}

@@ -1,0 +1,288 @@
+using KFac.Reference;
+using KFac.Testing;
+using Xunit;
+
+namespace KFac.Kernels.Tests;
+
+public class ConvolutionGramTests
+{
+    private static readonly (float Alpha, float Beta)[] s_scalars = [(1, 0), (0.25f, 1), (-0.75f, 0.5f), (2, 0), (0, 0.5f)];
+    private static readonly SharingScale?[] s_settings = [null, SharingScale.Mean, null, SharingScale.Sum, null, SharingScale.InverseSquareRoot];
+
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Agrees_with_patches_in_float64_over_kernels_strides_padding_and_dilation(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        (int Height, int Width)[] images = [(1, 1), (2, 5), (5, 4), (7, 9), (6, 3)];
+        (int Height, int Width)[] kernels = [(1, 1), (2, 2), (3, 3), (5, 5), (3, 1), (2, 4), (4, 3)];
+        int checks = 0;
+        foreach ((int height, int width) in images)
+        {
+            foreach ((int kernelHeight, int kernelWidth) in kernels)
+            {
+                for (int variant = 0; variant < 3 * 2 * 4; variant++)
+                {
+                    int padding = variant / 6 * Math.Max(kernelHeight, kernelWidth) / 3;
+                    var shape = new ConvolutionShape
+                    {
+                        Channels = 1 + (checks % 3),
+                        Height = height,
+                        Width = width,
+                        KernelHeight = kernelHeight,
+                        KernelWidth = kernelWidth,
+                        Stride = 1 + (variant % 3),
+                        Dilation = 1 + (variant / 3 % 2),
+                        Padding = padding,
+                    };
+                    if (Fits(shape))
+                    {
+                        Sweep(checks++, shape, checks % 4).Check(device, arena);
+                        arena.Reset();
+                    }
+                }
+            }
+        }
+
+        Assert.True(checks > 300);
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Agrees_with_patches_in_float64_over_channels_at_tile_edges(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        int[] channels = [11, 12, 13, 16, 17, 24, 31, 47, 48, 49, 65, 97];
+        for (int i = 0; i < channels.Length * 2; i++)
+        {
+            var shape = new ConvolutionShape
+            {
+                Channels = channels[i / 2],
+                Height = 5,
+                Width = 6,
+                KernelHeight = 2,
+                KernelWidth = 2,
+                Padding = 1,
+                Stride = 1 + (i / 2 % 2),
+            };
+            Sweep(i, shape, 3).Check(device, arena);
+            arena.Reset();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Agrees_with_patches_in_float64_across_blocks_of_pixels_and_bands_of_channels(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        var large = new ConvolutionShape { Channels = 5, Height = 21, Width = 19, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
+        new Case(large, null, true, 0.5f, 0.5f, 7).Check(device, arena);
+        new Case(large, SharingScale.Mean, true, 0.5f, 0.5f, 7).Check(device, arena);
+        var wide = new ConvolutionShape { Channels = 193, Height = 3, Width = 2, KernelHeight = 1, KernelWidth = 2, Padding = 1 };
+        new Case(wide, null, false, 1, 0, 2).Check(device, arena);
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Groups_are_stacked_blocks(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        for (int i = 0; i < 12; i++)
+        {
+            var shape = new ConvolutionShape
+            {
+                Channels = 12,
+                Height = 5,
+                Width = 7,
+                KernelHeight = 3,
+                KernelWidth = 2,
+                Padding = i % 2,
+                Groups = i % 3 == 0 ? 12 : i % 3 == 1 ? 3 : 2,
+            };
+            Sweep(i, shape, 2).Check(device, arena);
+        }
+    }
+
+    [Fact]
+    public void Any_number_of_threads_gives_the_same_bits()
+    {
+        Assert.Equal(Factors(1), Factors(2));
+        Assert.Equal(Factors(1), Factors(3));
+        Assert.Equal(Factors(1), Factors(8));
+
+        static float[] Factors(int threads)
+        {
+            var shape = new ConvolutionShape { Channels = 50, Height = 12, Width = 11, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
+            using Device device = Device.Open("cpu", new DeviceOptions { Threads = threads });
+            using var arena = new Arena(device);
+            DeviceStream stream = device.DefaultStream;
+            GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, 6, shape.ImageElements)
+                .Write(TestData.Uniform(6 * shape.ImageElements, 1));
+            var expand = new GuardedMatrix<float>(stream, arena, 451, 451);
+            var reduce = new GuardedMatrix<float>(stream, arena, 451, 451);
+            ConvolutionGram.Expand(stream, x.View, shape, 0.3f, 0, expand.View, appendOnes: true);
+            ConvolutionGram.Reduce(stream, x.View, shape, SharingScale.Mean, 0.3f, 0, reduce.View, appendOnes: true);
+            return [.. expand.Read(), .. reduce.Read()];
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void A_nan_reaches_the_elements_of_its_channel_and_no_other(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        var shape = new ConvolutionShape { Channels = 3, Height = 6, Width = 6, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
+        float[] values = TestData.Uniform(2 * shape.ImageElements, 1);
+        values[36 + 14] = float.NaN;
+        GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, 2, shape.ImageElements).Write(values);
+        foreach (SharingScale? setting in s_settings)
+        {
+            var gram = new GuardedMatrix<float>(stream, arena, 27, 27);
+            Run(stream, setting, x.View, shape, 1, 0, gram.View, false);
+            float[] result = gram.Read();
+            for (int i = 0; i < result.Length; i++)
+            {
+                Assert.Equal(i / 27 / 9 == 1 || i % 27 / 9 == 1, float.IsNaN(result[i]));
+            }
+        }
+    }
+
+    [Fact]
+    public void Refuses_bad_arguments_and_leaves_the_output_untouched()
+    {
+        using Device device = TestDevice.OpenDefault();
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        var shape = new ConvolutionShape { Channels = 2, Height = 3, Width = 4, KernelHeight = 2, KernelWidth = 1 };
+        MatrixView<float> x = arena.Matrix<float>(3, 24);
+        GuardedMatrix<float> gram = new GuardedMatrix<float>(stream, arena, 4, 4).Write(TestData.Uniform(16, 1));
+        float[] before = gram.Read();
+        ConvolutionShape[] refused =
+        [
+            shape with { Channels = 3 }, shape with { Channels = 0 }, shape with { Height = 4 }, shape with { Width = 0 },
+            shape with { KernelHeight = 4 }, shape with { KernelHeight = 0 }, shape with { KernelWidth = 5 }, shape with { Stride = 0 },
+            shape with { Padding = -1 }, shape with { Dilation = 3 }, shape with { Dilation = 0 }, shape with { Groups = 3 },
+            shape with { Groups = 0 }, shape with { Groups = 2 }, shape with { KernelHeight = 3 }, shape with { Padding = int.MaxValue / 2 },
+        ];
+        foreach (ConvolutionShape bad in refused)
+        {
+            Assert.Throws<ArgumentException>(() => ConvolutionGram.Expand(stream, x, bad, 1, 0, gram.View));
+            Assert.Throws<ArgumentException>(() => ConvolutionGram.Reduce(stream, x, bad, SharingScale.Mean, 1, 0, gram.View));
+        }
+
+        Assert.Throws<ArgumentException>(() => ConvolutionGram.Expand(stream, x, shape, 1, 0, gram.View, appendOnes: true));
+        Assert.Throws<ArgumentException>(() => ConvolutionGram.Expand(stream, x, shape, float.NaN, 0, gram.View));
+        Assert.Throws<ArgumentException>(() => ConvolutionGram.Reduce(stream, x, shape, SharingScale.Sum, 1, float.NaN, gram.View));
+        Assert.Throws<ArgumentNullException>(() => ConvolutionGram.Expand(stream, x, null!, 1, 0, gram.View));
+        MatrixView<float> overlapping = arena.Matrix<float>(4, 24);
+        Assert.Throws<ArgumentException>(
+            () => ConvolutionGram.Expand(stream, overlapping.RowRange(0, 3), shape, 1, 0, overlapping.Slice(0, 0, 4, 4)));
+        using (var scoped = new Arena(device))
+        {
+            MatrixView<float> stale = scoped.Matrix<float>(3, 24);
+            scoped.Reset();
+            Assert.Throws<InvalidOperationException>(() => ConvolutionGram.Expand(stream, stale, shape, 1, 0, gram.View));
+        }
+
+        Assert.Equal(before, gram.Read());
+    }
+
+    private static bool Fits(ConvolutionShape shape) =>
+        ((shape.KernelHeight - 1) * shape.Dilation) + 1 <= shape.Height + (2 * shape.Padding)
+        && ((shape.KernelWidth - 1) * shape.Dilation) + 1 <= shape.Width + (2 * shape.Padding);
+
+    private static Case Sweep(int index, ConvolutionShape shape, int images)
+    {
+        (float alpha, float beta) = s_scalars[index % s_scalars.Length];
+        return new Case(shape, s_settings[index % s_settings.Length], index % 7 < 3, alpha, beta, images);
+    }
+
+    private static void Run(
+        DeviceStream stream, SharingScale? scale, MatrixView<float> x, ConvolutionShape shape, float alpha, float beta, MatrixView<float> gram, bool appendOnes)
+    {
+        if (scale is { } reduce)
+        {
+            ConvolutionGram.Reduce(stream, x, shape, reduce, alpha, beta, gram, appendOnes);
+        }
+        else
+        {
+            ConvolutionGram.Expand(stream, x, shape, alpha, beta, gram, appendOnes);
+        }
+    }
+
+    /// <param name="Scale">Null for expand.</param>
+    private sealed record Case(ConvolutionShape Shape, SharingScale? Scale, bool AppendOnes, float Alpha, float Beta, int Images)
+    {
+        private int Width => Shape.PatchWidth + (AppendOnes ? 1 : 0);
+
+        private int Block => Width * Width;
+
+        public void Check(Device device, Arena arena)
+        {
+            DeviceStream stream = device.DefaultStream;
+            float[] values = TestData.Uniform(Images * Shape.ImageElements, 1);
+            float[] old = OldBlocks();
+            GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, Images, Shape.ImageElements, gap: Width % 3, offset: 1).Write(values);
+            var gram = new GuardedMatrix<float>(stream, arena, Shape.Groups * Width, Width, gap: Images % 4, offset: 2);
+            if (Beta != 0)
+            {
+                gram.Write(PoisonUpperTriangles(old));
+            }
+
+            Run(stream, Scale, x.View, Shape, Alpha, Beta, gram.View, AppendOnes);
+            float[] actual = gram.Read();
+            for (int group = 0; group < Shape.Groups; group++)
+            {
+                CheckGroup(group, values, old.AsSpan(group * Block, Block).ToArray(), actual.AsSpan(group * Block, Block).ToArray());
+            }
+
+            gram.AssertGuards();
+        }
+
+        private void CheckGroup(int group, float[] values, float[] old, float[] actual)
+        {
+            int channels = Shape.Channels / Shape.Groups;
+            var geometry = new ConvolutionGramReference.Geometry(
+                channels, Shape.Height, Shape.Width, Shape.KernelHeight, Shape.KernelWidth, Shape.Stride, Shape.Padding, Shape.Dilation);
+            Assert.Equal((geometry.OutputHeight, geometry.OutputWidth), (Shape.OutputHeight, Shape.OutputWidth));
+            double[] patches = ConvolutionGramReference.Patches(TestData.ToDouble(OfGroup(values, group)), Images, geometry);
+            int rows = Images * Shape.Positions;
+            int[] offsets = SegmentReduceReference.UniformOffsets(Scale is null ? rows : Images, Scale is null ? 1 : Shape.Positions);
+            var scale = (ReferenceScale)(Scale ?? SharingScale.Sum);
+            double[] old64 = TestData.ToDouble(old);
+            double[] expected = GramReference.Compute(patches, Shape.PatchWidth, offsets, scale, AppendOnes, Alpha, Beta, old64);
+            double[] magnitude = GramReference.Magnitude(patches, Shape.PatchWidth, offsets, scale, AppendOnes, Alpha, Beta, old64);
+            double gamma = Scale is null
+                ? ErrorBound.Gamma(rows + 6)
+                : ErrorBound.Gamma(Images + 2) + (2 * ErrorBound.Gamma(Shape.Positions + 1));
+            ErrorBound.AssertWithinAndSharp(actual, expected, Array.ConvertAll(magnitude, value => gamma * value), $"{this}, group {group}");
+            for (int i = 0; i < actual.Length; i++)
+            {
+                Assert.Equal(actual[i], actual[(i % Width * Width) + (i / Width)]);
+            }
+        }
+
+        private float[] OfGroup(float[] values, int group)
+        {
+            int size = Shape.ImageElements / Shape.Groups;
+            return [.. Enumerable.Range(0, Images).SelectMany(n => values.Skip((n * Shape.ImageElements) + (group * size)).Take(size))];
+        }
+
+        private float[] OldBlocks()
+        {
+            float[] values = TestData.Uniform(Shape.Groups * Block, 3);
+            return [.. values.Select((_, i) => values[(i / Block * Block) + Lower(i % Block)])];
+        }
+
+        private int Lower(int i) => (Math.Max(i / Width, i % Width) * Width) + Math.Min(i / Width, i % Width);
+
+        private float[] PoisonUpperTriangles(float[] blocks) =>
+            [.. blocks.Select((value, i) => i % Block % Width > i % Block / Width ? float.NaN : value)];
+    }
+}
