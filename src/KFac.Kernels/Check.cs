@@ -116,11 +116,12 @@ internal static class Check
         return blockRows == 0 ? 0 : rows / blockRows;
     }
 
-    /// <summary>The kernel exists on the stream's device.</summary>
+    /// <summary>The stream's device is alive and has the kernel.</summary>
     public static TKernel Kernel<TKernel>([NotNull] DeviceStream? stream, Func<KernelTable, TKernel?> select, string operation)
         where TKernel : class
     {
         ArgumentNullException.ThrowIfNull(stream);
+        ObjectDisposedException.ThrowIf(stream.Device.IsDisposed, stream.Device);
         return select(stream.Device.Kernels) ?? throw new KernelMissingException(operation, stream.Device.Name);
     }
 

@@ -17,6 +17,9 @@ public abstract class Device : IDisposable
     /// <summary>The stream that work goes to when the caller does not make one.</summary>
     public abstract DeviceStream DefaultStream { get; }
 
+    /// <summary>True once the device has been disposed; it then refuses work and memory, while its buffers can still be given back.</summary>
+    public bool IsDisposed { get; private set; }
+
     /// <summary>The kernels this device offers.</summary>
     internal abstract KernelTable Kernels { get; }
 
@@ -33,8 +36,10 @@ public abstract class Device : IDisposable
 
     /// <summary>Allocates a block that starts at a 64-byte boundary.</summary>
     /// <exception cref="OutOfMemoryException">The device has no room; the device stays usable.</exception>
+    /// <exception cref="ObjectDisposedException">The device has been disposed.</exception>
     public DeviceBuffer Allocate(long byteLength)
     {
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(byteLength);
         return new DeviceBuffer(this, AllocateCore(byteLength), byteLength);
     }
@@ -45,6 +50,7 @@ public abstract class Device : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        IsDisposed = true;
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }

@@ -105,6 +105,20 @@ public sealed class DeviceTests
     }
 
     [Fact]
+    public void ADisposedDeviceRefusesWorkAndMemory()
+    {
+        Device device = TestDevice.OpenDefault();
+        using var arena = new Arena(device);
+        MatrixView<float> matrix = arena.Matrix<float>(2, 2);
+        device.Dispose();
+
+        Assert.True(device.IsDisposed);
+        Assert.Throws<ObjectDisposedException>(() => Elementwise.Fill(device.DefaultStream, 1, matrix));
+        Assert.Throws<ObjectDisposedException>(() => device.Allocate(64));
+        device.Dispose();
+    }
+
+    [Fact]
     public void AMissingKernelIsNamedWithItsDevice()
     {
         using Device device = TestDevice.OpenDefault();
