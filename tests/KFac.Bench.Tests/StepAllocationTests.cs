@@ -22,13 +22,24 @@ public class StepAllocationTests
     /// <summary>The first cases also pay for tiered compilation, which ends within this many rounds.</summary>
     private const int WarmupRounds = 6;
 
+    /// <summary>The runtime's own threads allocate now and then, a step that allocates does so every time.</summary>
+    private const int MostAttempts = 3;
+
     [Fact]
     public void A_steady_state_step_allocates_no_managed_memory_at_any_batch_depth_or_width()
     {
-        Summary summary = Measure<StepAllocationBenchmarks>();
+        Dictionary<string, long> least = [];
+        for (int attempt = 0; attempt < MostAttempts && (attempt == 0 || least.Values.Max() > MostBytesPerStep); attempt++)
+        {
+            foreach (BenchmarkReport report in Measure<StepAllocationBenchmarks>().Reports)
+            {
+                string name = report.BenchmarkCase.Parameters.DisplayInfo;
+                least[name] = Math.Min(BytesPerStep(report), least.GetValueOrDefault(name, long.MaxValue));
+            }
+        }
 
-        Assert.Equal(8, summary.Reports.Length);
-        Assert.All(summary.Reports, static report => Assert.InRange(BytesPerStep(report), 0, MostBytesPerStep));
+        Assert.Equal(8, least.Count);
+        Assert.All(least, static entry => Assert.InRange(entry.Value, 0, MostBytesPerStep));
     }
 
     [Fact]
