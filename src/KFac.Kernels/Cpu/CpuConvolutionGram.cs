@@ -4,10 +4,13 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="ConvolutionGram"/> on the CPU, without patches: correlations of pixels for expand, window sums for reduce.</summary>
-/// <remarks>Memory: expand takes a copy of one group's input with its channels last, and one factor of the group; reduce takes
-/// the [M, P] sums of one group.</remarks>
+/// <remarks>Memory: expand takes a copy of a few images of a group with their channels last, which stays in the cache while
+/// every lag reads it, and one factor of the group; reduce takes the [M, P] sums of one group.</remarks>
 internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolutionGramKernel
 {
+    /// <summary>Bytes of images that are correlated before the next ones.</summary>
+    private const int BatchBytes = 2 << 20;
+
     public void Expand(in ConvolutionGramArguments arguments)
     {
         for (int group = 0; group < arguments.Shape.Groups; group++)
@@ -35,11 +38,16 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
             return;
         }
 
-        using ScratchLease copy = device.Scratch.Rent((long)images * group.ImageElements * sizeof(float));
-        var pixels = new ConvolutionImages(copy.As<float>(), images, group.Channels, group.Rows, group.Columns);
-        CopyImages(pixels, group);
+        int batch = Math.Clamp(BatchBytes / sizeof(float) / group.ImageElements, 1, images);
+        using ScratchLease copy = device.Scratch.Rent((long)batch * group.ImageElements * sizeof(float));
         using ScratchLease blocks = device.Scratch.Rent((long)patch * patch * sizeof(float));
-        LagCorrelation.Run(device, pixels, blocks.As<float>());
+        for (int first = 0; first < images; first += batch)
+        {
+            var pixels = new ConvolutionImages(copy.As<float>(), Math.Min(batch, images - first), group.Channels, group.Rows, group.Columns);
+            CopyImages(pixels, group, first);
+            LagCorrelation.Run(device, pixels, first > 0, blocks.As<float>());
+        }
+
         BlockInterleave.Run(
             device, blocks.As<float>(), group.Channels, elements, arguments.Alpha, arguments.Beta, group.Gram, group.GramStride);
         if (arguments.AppendOnes)
@@ -96,9 +104,9 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         WindowSums.Run(
             device, group.X, group.XStride, arguments.X.Rows, group.Channels, group.Rows, group.Columns, factor, sums, group.Width);
 
-    private void CopyImages(ConvolutionImages pixels, Group group)
+    private void CopyImages(ConvolutionImages pixels, Group group, int first)
     {
-        var job = new CopyJob(pixels, group.X, group.XStride);
+        var job = new CopyJob(pixels, group.X + (first * group.XStride), group.XStride);
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &CopyJob.Run<Simd512, Vector512<float>>,

@@ -53,6 +53,10 @@ internal static unsafe class GemmBlock<TTile>
         {
             TTile.Multiply(steps, tileA, TTile.Columns, panelB, alpha, beta, c, ldc);
         }
+        else if (rows == TTile.Rows && columns % VectorLength == 0)
+        {
+            TTile.MultiplyNarrow(columns / VectorLength, steps, tileA, TTile.Columns, panelB, alpha, beta, c, ldc);
+        }
         else
         {
             MultiplyEdge(rows, columns, steps, alpha, tileA, panelB, beta, c, ldc);

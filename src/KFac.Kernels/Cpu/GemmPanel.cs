@@ -32,13 +32,13 @@ internal static unsafe class GemmPanel<TSimd, TVector>
     /// <summary><c>panel[p·Width + j] ← source(p, j)</c> for p &lt; k, j &lt; columns, and 0 for columns ≤ j &lt; Width.</summary>
     public static void Pack(float* panel, int k, int columns, StridedMatrix source)
     {
-        if (columns < Width)
-        {
-            new Span<float>(panel, k * Width).Clear();
-        }
-
         if (source.ColumnStride != 1)
         {
+            if (columns < Width)
+            {
+                new Span<float>(panel, k * Width).Clear();
+            }
+
             PanelTranspose<TSimd, TVector>.Run(panel, Width, k, columns, source);
         }
         else if (columns == Width)
@@ -69,14 +69,21 @@ internal static unsafe class GemmPanel<TSimd, TVector>
         int vectorised = columns - (columns % TSimd.Count);
         for (int p = 0; p < k; p++)
         {
-            for (int j = 0; j < vectorised; j += TSimd.Count)
+            int j = 0;
+            for (; j < vectorised; j += TSimd.Count)
             {
                 TSimd.Store(TSimd.Load(source + j), panel + j);
             }
 
-            for (int j = vectorised; j < columns; j++)
+            if (j < columns)
             {
-                panel[j] = source[j];
+                TSimd.Store(TSimd.LoadPartial(source + j, columns - j), panel + j);
+                j += TSimd.Count;
+            }
+
+            for (; j < Width; j += TSimd.Count)
+            {
+                TSimd.Store(TSimd.Zero, panel + j);
             }
 
             panel += Width;

@@ -21,19 +21,20 @@ internal static unsafe class LagCorrelation
     private const int TaskRows = 144;
 
     /// <summary>Computes the blocks: block (a, b), C×C, starts at <c>(a·k_h·k_w + b)·C²</c>; others than those computed stay as they are.</summary>
-    public static void Run(CpuDevice device, ConvolutionImages images, float* blocks)
+    /// <param name="accumulate">Whether to add to what the blocks hold.</param>
+    public static void Run(CpuDevice device, ConvolutionImages images, bool accumulate, float* blocks)
     {
-        var job = new Job(device, images, blocks);
+        var job = new Job(device, images, accumulate ? 1 : 0, blocks);
         delegate*<void*, int, void> body = device.Vectors switch
         {
-            VectorWidth.Avx512 => &Job.Run<GemmTile512>,
-            VectorWidth.Avx2 => &Job.Run<GemmTile4<Simd256, Vector256<float>>>,
-            _ => &Job.Run<GemmTile4<Simd128, Vector128<float>>>,
+            VectorWidth.Avx512 => &Job.Run<GemmTile512, Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &Job.Run<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>,
+            _ => &Job.Run<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>,
         };
         device.Workers.Run(job.Tasks, body, Unsafe.AsPointer(ref job));
     }
 
-    private readonly struct Job(CpuDevice device, ConvolutionImages images, float* blocks)
+    private readonly struct Job(CpuDevice device, ConvolutionImages images, float beta, float* blocks)
     {
         private int Channels => images.Channels;
 
@@ -45,15 +46,19 @@ internal static unsafe class LagCorrelation
 
         public int Tasks => images.Rows.Kernel * ColumnLags * Phases * Phases * Bands;
 
-        public static void Run<TTile>(void* context, int task)
+        public static void Run<TTile, TSimd, TVector>(void* context, int task)
             where TTile : struct, IGemmTile
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
         {
             ref Job job = ref Unsafe.AsRef<Job>(context);
-            job.RunTask<TTile>(task);
+            job.RunTask<TTile, TSimd, TVector>(task);
         }
 
-        private void RunTask<TTile>(int task)
+        private void RunTask<TTile, TSimd, TVector>(int task)
             where TTile : struct, IGemmTile
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
         {
             int band = task % Bands;
             int phases = task / Bands % (Phases * Phases);
@@ -62,7 +67,7 @@ internal static unsafe class LagCorrelation
             if (lag.Rows > 0 || lag.Columns >= 0)
             {
                 int start = BandStart(band);
-                Correlate<TTile>(lag, start, BandStart(band + 1) - start);
+                Correlate<TTile, TSimd, TVector>(lag, start, BandStart(band + 1) - start);
             }
         }
 
@@ -72,8 +77,10 @@ internal static unsafe class LagCorrelation
             return Math.Min(Channels, panels * band / Bands * GemmCore.WidestPanel);
         }
 
-        private void Correlate<TTile>(Lag lag, int channel, int channels)
+        private void Correlate<TTile, TSimd, TVector>(Lag lag, int channel, int channels)
             where TTile : struct, IGemmTile
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
         {
             ConvolutionAxis rows = images.Rows, columns = images.Columns;
             if (!rows.Core(lag.Rows, lag.RowPhase, out StepRange coreRows) || !columns.Core(lag.Columns, lag.ColumnPhase, out StepRange coreColumns))
@@ -105,7 +112,7 @@ internal static unsafe class LagCorrelation
                     if (columns.IsMember(b, lag.Columns, lag.ColumnPhase))
                     {
                         float* block = Block((a * columns.Kernel) + b, ((a + lag.Rows) * columns.Kernel) + b + lag.Columns) + ((long)channel * Channels);
-                        new Span<float>(common, size).CopyTo(new Span<float>(block, size));
+                        GramSum<TSimd, TVector>.Row(common, 0, 1, size, 1, beta, block);
                         (StepRange left, StepRange right) = columns.Window(b, lag.Columns).Without(coreColumns);
                         sums.Add(window, left, block);
                         sums.Add(window, right, block);

@@ -74,7 +74,7 @@ public class ConvolutionGramTests
 
     [Theory]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void Agrees_with_patches_in_float64_across_blocks_of_pixels_and_bands_of_channels(string key)
+    public void Agrees_with_patches_in_float64_across_batches_blocks_of_pixels_and_bands_of_channels(string key)
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
@@ -83,6 +83,8 @@ public class ConvolutionGramTests
         new Case(large, SharingScale.Mean, true, 0.5f, 0.5f, 7).Check(device, arena);
         var wide = new ConvolutionShape { Channels = 193, Height = 3, Width = 2, KernelHeight = 1, KernelWidth = 2, Padding = 1 };
         new Case(wide, null, false, 1, 0, 2).Check(device, arena);
+        var pictures = new ConvolutionShape { Channels = 2, Height = 700, Width = 390, KernelHeight = 3, KernelWidth = 3, Padding = 1, Stride = 8 };
+        new Case(pictures, null, true, 0.5f, -1, 3).Check(device, arena);
     }
 
     [Theory]
