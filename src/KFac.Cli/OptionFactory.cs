@@ -51,6 +51,16 @@ internal static class OptionFactory
             CustomParser = result => ParseNumber(result, isValid, wanted) ?? default,
         };
 
+    /// <summary>Text of a form of its own that may be left out; null then.</summary>
+    /// <param name="parse">Null for text that is not of the form.</param>
+    public static Option<T?> OptionalText<T>(string name, string description, Func<string, T?> parse, string wanted)
+        where T : class => new(name)
+        {
+            Description = description,
+            HelpName = wanted,
+            CustomParser = result => parse(Token(result)) ?? Refuse<T>(result, wanted),
+        };
+
     /// <summary>λ, required: a finite number, at least 0.</summary>
     public static Option<double> Damping() => new("--damping")
     {

@@ -9,8 +9,18 @@ namespace KFac.Cli;
 /// [R_M, P] with one example index per row.</remarks>
 /// <param name="Inputs">X.</param>
 /// <param name="OutputGradients">G, of the loss summed over its terms.</param>
-internal sealed record LayerFiles(LayerRows Inputs, LayerRows OutputGradients)
+internal sealed record LayerFiles(LayerRows Inputs, LayerRows OutputGradients) : ILayerFiles
 {
+    public int Examples => Inputs.Examples;
+
+    public int Sharing => Inputs.Sharing;
+
+    public int Groups => 1;
+
+    public int InputWidth => Inputs.Rows.Columns;
+
+    public int OutputWidth => OutputGradients.Rows.Columns;
+
     /// <summary>Reads both files and, for ragged examples, the example indices.</summary>
     /// <param name="segmentsPath">Null unless ragged.</param>
     /// <param name="examples">M where trailing examples have no rows; null takes the last index + 1.</param>
@@ -42,6 +52,12 @@ internal sealed record LayerFiles(LayerRows Inputs, LayerRows OutputGradients)
             new LayerRows(inputs.Rows, segments.Segments, 0, segments, 1, 1),
             new LayerRows(gradients.Rows, segments.Segments, 0, segments, 1, 1));
     }
+
+    public void InputFactor(DeviceStream stream, SharingApproximation approximation, bool hasBias, MatrixView<float> factor) =>
+        FactorMath.InputFactor(stream, Inputs, approximation, hasBias, factor);
+
+    public void OutputFactor(DeviceStream stream, SharingApproximation approximation, MatrixView<float> factor) =>
+        FactorMath.OutputFactor(stream, OutputGradients, approximation, factor);
 
     private static SegmentOffsets ReadSegments(DeviceStream stream, Arena arena, string path, InputFile inputs, int? examples)
     {
