@@ -14,6 +14,9 @@ public abstract class Device : IDisposable
     /// <summary>For people: model, instruction set or compute capability, threads or multiprocessors.</summary>
     public abstract string Description { get; }
 
+    /// <summary>Host threads that work on an operation, the caller's included; 1 where the hardware is not the processor.</summary>
+    public abstract int Threads { get; }
+
     /// <summary>The stream that work goes to when the caller does not make one.</summary>
     public abstract DeviceStream DefaultStream { get; }
 

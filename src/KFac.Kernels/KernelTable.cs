@@ -30,4 +30,6 @@ internal sealed record KernelTable
     public IPhiloxKernel? Philox { get; init; }
 
     public IParameterUpdateKernel? ParameterUpdate { get; init; }
+
+    public ILimitProbeKernel? LimitProbe { get; init; }
 }

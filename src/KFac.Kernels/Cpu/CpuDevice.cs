@@ -22,6 +22,8 @@ internal sealed unsafe class CpuDevice : Device
 
     public override string Description { get; }
 
+    public override int Threads => Workers.Threads;
+
     public override DeviceStream DefaultStream => _stream;
 
     public WorkerPool Workers { get; }

@@ -19,5 +19,6 @@ internal static class CpuKernels
         Cholesky = new CpuCholesky(device),
         DampedInverse = new CpuDampedInverse(device),
         SymmetricEigen = new CpuSymmetricEigen(device),
+        LimitProbe = new CpuLimitProbe(device),
     };
 }

@@ -22,6 +22,9 @@ internal unsafe interface ISimd<TVector>
 
     static abstract void Store(TVector value, float* destination);
 
+    /// <summary>Stores past the caches; the destination must be aligned to the vector.</summary>
+    static abstract void StoreStreaming(TVector value, float* destination);
+
     static abstract TVector Add(TVector left, TVector right);
 
     static abstract TVector Subtract(TVector left, TVector right);

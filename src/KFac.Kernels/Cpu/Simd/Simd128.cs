@@ -16,6 +16,8 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 
     public static void Store(Vector128<float> value, float* destination) => value.Store(destination);
 
+    public static void StoreStreaming(Vector128<float> value, float* destination) => value.StoreAlignedNonTemporal(destination);
+
     public static Vector128<float> Add(Vector128<float> left, Vector128<float> right) => left + right;
 
     public static Vector128<float> Subtract(Vector128<float> left, Vector128<float> right) => left - right;

@@ -16,6 +16,8 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     public static void Store(Vector256<float> value, float* destination) => value.Store(destination);
 
+    public static void StoreStreaming(Vector256<float> value, float* destination) => value.StoreAlignedNonTemporal(destination);
+
     public static Vector256<float> Add(Vector256<float> left, Vector256<float> right) => left + right;
 
     public static Vector256<float> Subtract(Vector256<float> left, Vector256<float> right) => left - right;

@@ -1,0 +1,96 @@
+using KFac.Testing;
+using Xunit;
+
+namespace KFac.Kernels.Tests;
+
+public sealed class LimitProbeTests
+{
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void ChainsAreRunAsOftenAsTheyAreCounted(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        var sums = new GuardedMatrix<float>(stream, arena, 1, 3, 0, 1);
+        foreach (int links in (ReadOnlySpan<int>)[1, 2, 5, 26, 1000])
+        {
+            long operations = LimitProbe.MultiplyAdd(stream, links, sums.View.AsVector());
+            double chains = operations / (2.0 * links);
+            Assert.Equal([.. Enumerable.Repeat((float)(chains * (2 - Math.ScaleB(1, 1 - Math.Min(links, 26)))), 3)], sums.Read());
+            sums.AssertGuards();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void EveryElementIsReadOnce(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        foreach (int length in (ReadOnlySpan<int>)[0, 1, 2, 15, 63, 64, 65, 131, 1009])
+        {
+            float[] values = [.. Enumerable.Range(1, length).Select(static i => (float)i)];
+            var x = new GuardedMatrix<float>(stream, arena, 1, length, 0, 1);
+            var sums = new GuardedMatrix<float>(stream, arena, 1, 3, 0, 1);
+            x.Write(values);
+            LimitProbe.Read(stream, x.View.AsVector(), sums.View.AsVector());
+            int part = (length + 2) / 3;
+            Assert.Equal([.. Enumerable.Range(0, 3).Select(task => values.Skip(task * part).Take(part).Sum())], sums.Read());
+            sums.AssertGuards();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void ACopyIsTheSameAndNothingElseIsWritten(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        foreach (int length in (ReadOnlySpan<int>)[0, 1, 15, 16, 17, 33, 1009, (64 * 1024) - 1, (64 * 1024) + 1, 200_003])
+        {
+            foreach (int offset in (ReadOnlySpan<int>)[0, 1, 3])
+            {
+                float[] values = TestData.Uniform(length, 1);
+                var x = new GuardedMatrix<float>(stream, arena, 1, length, 0, 1);
+                var y = new GuardedMatrix<float>(stream, arena, 1, length, 0, offset);
+                x.Write(values);
+                LimitProbe.Copy(stream, x.View.AsVector(), y.View.AsVector());
+                Assert.Equal(values, y.Read());
+                y.AssertGuards();
+            }
+
+            arena.Reset();
+        }
+    }
+
+    [Fact]
+    public void WrongCallsAreRefused()
+    {
+        using Device device = TestDevice.OpenDefault();
+        using Device other = TestDevice.OpenDefault();
+        using var arena = new Arena(device);
+        using var elsewhere = new Arena(other);
+        DeviceStream stream = device.DefaultStream;
+        VectorView<float> x = arena.Vector<float>(8);
+        VectorView<float> y = arena.Vector<float>(7);
+        Assert.Throws<ArgumentOutOfRangeException>(() => LimitProbe.MultiplyAdd(stream, 0, x));
+        Assert.Throws<ArgumentException>(() => LimitProbe.MultiplyAdd(stream, 1, elsewhere.Vector<float>(1)));
+        Assert.Throws<ArgumentException>(() => LimitProbe.Read(stream, x, x.Slice(2, 1)));
+        Assert.Throws<ArgumentException>(() => LimitProbe.Copy(stream, x, y));
+        Assert.Throws<ArgumentException>(() => LimitProbe.Copy(stream, x.Slice(0, 4), x.Slice(3, 4)));
+        arena.Reset();
+        Assert.Throws<InvalidOperationException>(() => LimitProbe.Read(stream, x, arena.Vector<float>(1)));
+    }
+
+    [Fact]
+    public void LimitsAreMeasured()
+    {
+        using Device device = TestDevice.OpenDefault();
+        MachineLimits limits = MachineLimits.Measure(device);
+        Assert.True(limits is { Gflops: > 0.1, SingleThreadGflops: > 0.1, ReadGBps: > 0.1, CopyGBps: > 0.1 });
+        Assert.Throws<OperationCanceledException>(() => MachineLimits.Measure(device, new CancellationToken(canceled: true)));
+    }
+}
