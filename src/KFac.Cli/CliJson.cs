@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace KFac.Cli;
@@ -12,4 +13,13 @@ namespace KFac.Cli;
 [JsonSerializable(typeof(TrainReport))]
 [JsonSerializable(typeof(GridReport))]
 [JsonSerializable(typeof(ExactnessResult))]
-internal sealed partial class CliJson : JsonSerializerContext;
+[JsonSerializable(typeof(BenchResult))]
+internal sealed partial class CliJson : JsonSerializerContext
+{
+    /// <summary>For files that people read.</summary>
+    public static CliJson Indented { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+    });
+}

@@ -22,6 +22,9 @@ internal sealed class CommandContext(
     /// <summary>For progress and warnings: standard error.</summary>
     public IAnsiConsole Progress { get; } = Console(error);
 
+    /// <summary>The command line that was given.</summary>
+    public string CommandText => $"kfac {string.Join(' ', parse.Tokens)}";
+
     /// <summary>An option's value, or its default.</summary>
     public T? Get<T>(Option<T> option) => parse.GetValue(option);
 

@@ -20,11 +20,10 @@ internal sealed class KfacApplication
         _cancellation = cancellation;
         _root = new RootCommand("Kronecker-factored curvature: factors, inverses, preconditioning, training.");
         _common.AddTo(_root);
-        foreach (KfacCommand command in Commands())
-        {
-            command.SetAction(parse => Execute(command, parse));
-            _root.Add(command);
-        }
+        Add(_root, Commands());
+        var bench = new Command("bench", "Time what the machine does, against its limits and against PyTorch.");
+        _root.Add(bench);
+        Add(bench, BenchCommands());
     }
 
     /// <summary>Runs the command that <paramref name="arguments"/> name.</summary>
@@ -34,7 +33,7 @@ internal sealed class KfacApplication
         ParseResult parse = _root.Parse(arguments);
         if (parse.Errors.Count > 0)
         {
-            string name = parse.CommandResult.Command is KfacCommand command ? $"kfac {command.Name}" : "kfac";
+            string name = parse.CommandResult.Command is KfacCommand command ? $"kfac {command.FullName}" : "kfac";
             string problem = parse.UnmatchedTokens.Count > 0
                 ? $"'{parse.UnmatchedTokens[0]}' is neither a command nor an option here."
                 : parse.Errors[0].Message;
@@ -63,6 +62,23 @@ internal sealed class KfacApplication
         new ExactnessCommand(),
     ];
 
+    private static BenchCommand[] BenchCommands() =>
+    [
+        new BenchLimitsCommand(),
+        new BenchFactorsCommand(),
+        new BenchInverseCommand(),
+        new BenchStepCommand(),
+    ];
+
+    private void Add(Command group, IEnumerable<KfacCommand> commands)
+    {
+        foreach (KfacCommand command in commands)
+        {
+            command.SetAction(parse => Execute(command, parse));
+            group.Add(command);
+        }
+    }
+
     private int Execute(KfacCommand command, ParseResult parse)
     {
         CommonValues common = _common.Read(parse);
@@ -73,12 +89,12 @@ internal sealed class KfacApplication
         }
         catch (UsageException exception)
         {
-            WriteLine($"kfac {command.Name}: {exception.Message} See kfac {command.Name} --help.");
+            WriteLine($"kfac {command.FullName}: {exception.Message} See kfac {command.FullName} --help.");
             return ExitCode.Usage;
         }
         catch (Exception exception)
         {
-            WriteLine($"kfac {command.Name}: {Describe(exception)}");
+            WriteLine($"kfac {command.FullName}: {Describe(exception)}");
             if (common.Verbose)
             {
                 _error.WriteLine(exception);

@@ -20,6 +20,9 @@ namespace KFac.Cli;
 /// </remarks>
 internal abstract class KfacCommand(string name, string description) : Command(name, description)
 {
+    /// <summary>As it is typed after <c>kfac</c>: with the group that it is in.</summary>
+    public string FullName => Parents.FirstOrDefault() is Command group and not RootCommand ? $"{group.Name} {Name}" : Name;
+
     /// <summary>Does the work.</summary>
     /// <returns>An <see cref="ExitCode"/>.</returns>
     public abstract int Run(CommandContext context);

@@ -61,6 +61,19 @@ internal static class OptionFactory
             CustomParser = result => parse(Token(result)) ?? Refuse<T>(result, wanted),
         };
 
+    /// <summary>Any number of values, each given with the option's name; the defaults when there is none.</summary>
+    /// <param name="parse">Null where the text is not a valid value.</param>
+    /// <param name="wanted">What is valid, for the message.</param>
+    public static Option<T[]> Repeated<T>(
+        string name, string helpName, string description, IEnumerable<T> defaults, Func<string, T?> parse, string wanted)
+        where T : struct => new(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            DefaultValueFactory = _ => [.. defaults],
+            CustomParser = result => [.. result.Tokens.Select(token => parse(token.Value) ?? Refuse<T>(result, token.Value, wanted))],
+        };
+
     /// <summary>λ, required: a finite number, at least 0.</summary>
     public static Option<double> Damping() => new("--damping")
     {
@@ -75,10 +88,12 @@ internal static class OptionFactory
         where T : struct, IParsable<T> =>
         T.TryParse(Token(result), CultureInfo.InvariantCulture, out T value) && isValid(value) ? value : Refuse<T?>(result, wanted);
 
-    private static T? Refuse<T>(ArgumentResult result, string wanted)
+    private static T? Refuse<T>(ArgumentResult result, string wanted) => Refuse<T>(result, Token(result), wanted);
+
+    private static T? Refuse<T>(ArgumentResult result, string text, string wanted)
     {
         string name = result.Parent is OptionResult option ? option.Option.Name : result.Argument.Name;
-        result.AddError($"{name} is '{Token(result)}'; wanted {wanted}.");
+        result.AddError($"{name} is '{text}'; wanted {wanted}.");
         return default;
     }
 

@@ -1,0 +1,38 @@
+using System.Text.Json.Nodes;
+
+namespace KFac.Cli;
+
+/// <summary>One thing to time: prepared memory, the work, what it costs at least, and how a peer is asked for the same.</summary>
+internal abstract class BenchCase : IDisposable
+{
+    /// <summary>As in results, for example <c>factor</c>.</summary>
+    public abstract string Operation { get; }
+
+    /// <summary>For people and results, for example <c>64,196,384</c>.</summary>
+    public abstract string Shape { get; }
+
+    /// <summary><c>expand</c> or <c>reduce</c>; null where it does not apply.</summary>
+    public virtual string? Approximation => null;
+
+    /// <summary>Floating-point operations that one unit of work needs; null where there is no agreed count.</summary>
+    public virtual double? Operations => null;
+
+    /// <summary>Bytes that one unit of work must read, where memory is the limit; else null.</summary>
+    public virtual double? Bytes => null;
+
+    /// <summary>Units of work that <see cref="Run"/> does: times are given for one.</summary>
+    public virtual int UnitsPerRun => 1;
+
+    /// <summary>The sizes and names that the peer's script prepares this case from.</summary>
+    public abstract JsonObject PeerRequest { get; }
+
+    /// <summary>Does the work and waits for it.</summary>
+    public abstract void Run();
+
+    /// <summary>Throws when the last <see cref="Run"/> did not yield what it should have.</summary>
+    public virtual void Check()
+    {
+    }
+
+    public abstract void Dispose();
+}

@@ -1,0 +1,44 @@
+using System.Text.Json.Serialization;
+using KFac.Kernels;
+
+namespace KFac.Cli;
+
+/// <summary>Result of every <c>kfac bench</c> command.</summary>
+/// <param name="Environment">Where and how it was measured; only in the file of <c>--out</c>.</param>
+internal sealed record BenchResult(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] BenchEnvironment? Environment,
+    string Device,
+    int Threads,
+    MachineLimits Limits,
+    IReadOnlyList<BenchMeasurement> Results);
+
+/// <summary>One case of a <see cref="BenchResult"/>.</summary>
+/// <param name="Approximation"><c>expand</c> or <c>reduce</c>; null where it does not apply.</param>
+/// <param name="MedianSeconds">Median over rounds of the median call of a round.</param>
+/// <param name="Gflops">10⁹ operations a second, counting those that the task needs; null where there is no agreed count.</param>
+/// <param name="GBps">10⁹ bytes a second, counting what must be read once; null where memory is not what limits.</param>
+/// <param name="ShareOfLimit">Of <see cref="MachineLimits.Gflops"/>, or of <see cref="MachineLimits.ReadGBps"/> where
+/// <see cref="GBps"/> is given; null without either.</param>
+/// <param name="Peer">Null without <c>--against</c>.</param>
+internal sealed record BenchMeasurement(
+    string Operation,
+    string Shape,
+    string? Approximation,
+    double MedianSeconds,
+    double? Gflops,
+    double? GBps,
+    double? ShareOfLimit,
+    PeerMeasurement? Peer)
+{
+    public static BenchMeasurement Of(BenchCase each, double seconds, MachineLimits limits, PeerMeasurement? peer)
+    {
+        double? gflops = each.Operations / seconds * 1e-9;
+        double? gBps = each.Bytes / seconds * 1e-9;
+        double? share = gBps / limits.ReadGBps ?? gflops / limits.Gflops;
+        return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, share, peer);
+    }
+}
+
+/// <summary>The peer on the same case, in rounds between ours.</summary>
+/// <param name="Ratio">The peer's time over ours: above 1 where we are faster.</param>
+internal sealed record PeerMeasurement(string Name, double MedianSeconds, double Ratio);

@@ -1,0 +1,50 @@
+using System.Diagnostics;
+
+namespace KFac.Cli;
+
+/// <summary>Times cases in rounds, the peer's between ours, so that both see the same machine.</summary>
+/// <param name="count">Rounds, after one to warm up.</param>
+/// <param name="seconds">Least length of a round; one run at least.</param>
+internal sealed class BenchRounds(int count, double seconds, PeerProcess? peer, CancellationToken cancellation)
+{
+    /// <returns>Seconds of one unit of work, medians over rounds; the peer's is null without one.</returns>
+    public (double Ours, double? Peer) Measure(BenchCase each)
+    {
+        var ours = new double[count];
+        var peers = new double[count];
+        peer?.Prepare(each);
+        Round(each);
+        peer?.Round(seconds);
+        for (int round = 0; round < count; round++)
+        {
+            ours[round] = Round(each);
+            peers[round] = peer?.Round(seconds) ?? 0;
+        }
+
+        return (Median(ours) / each.UnitsPerRun, peer is null ? null : Median(peers) / each.UnitsPerRun);
+    }
+
+    /// <summary>The middle value; of two in the middle their mean.</summary>
+    public static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+
+    private double Round(BenchCase each)
+    {
+        var times = new List<double>();
+        long start = Stopwatch.GetTimestamp();
+        do
+        {
+            cancellation.ThrowIfCancellationRequested();
+            long before = Stopwatch.GetTimestamp();
+            each.Run();
+            times.Add(Stopwatch.GetElapsedTime(before).TotalSeconds);
+        }
+        while (Stopwatch.GetElapsedTime(start).TotalSeconds < seconds);
+
+        each.Check();
+        return Median(times);
+    }
+}

@@ -1,0 +1,165 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace KFac.Cli;
+
+/// <summary>A Python interpreter that does the same work with PyTorch, one timed round at a time; see <c>peer.py</c>.</summary>
+/// <remarks>One process serves all cases. It is given as many threads as the device has, and is killed on cancellation.</remarks>
+internal sealed class PeerProcess : IDisposable
+{
+    private const string Script = "KFac.Cli.Bench.peer.py";
+
+    private readonly string _python;
+    private readonly Process _process;
+    private readonly CancellationToken _cancellation;
+    private readonly CancellationTokenRegistration _kill;
+    private string _lastError = string.Empty;
+
+    private PeerProcess(string python, Process process, CancellationToken cancellation)
+    {
+        _python = python;
+        _process = process;
+        _cancellation = cancellation;
+        _process.ErrorDataReceived += (_, line) => _lastError = string.IsNullOrWhiteSpace(line.Data) ? _lastError : line.Data.Trim();
+        _process.BeginErrorReadLine();
+        _kill = cancellation.Register(static process => Kill((Process)process!), process);
+    }
+
+    /// <summary>Library and version.</summary>
+    public string Name { get; private set; } = string.Empty;
+
+    /// <summary>What makes the comparison unfair to the peer.</summary>
+    public IReadOnlyList<string> Warnings { get; private set; } = [];
+
+    /// <summary>Starts the interpreter and waits until it has loaded PyTorch.</summary>
+    /// <exception cref="IOException">It cannot be started, has no PyTorch, or does not answer as it should.</exception>
+    public static PeerProcess Start(string python, int threads, CancellationToken cancellation)
+    {
+        string count = threads.ToString(CultureInfo.InvariantCulture);
+        var start = new ProcessStartInfo(python)
+        {
+            ArgumentList = { "-c", ReadScript() },
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["OMP_NUM_THREADS"] = count, ["OPENBLAS_NUM_THREADS"] = count, ["MKL_NUM_THREADS"] = count },
+        };
+        Process process;
+        try
+        {
+            process = Process.Start(start)!;
+        }
+        catch (Win32Exception failure)
+        {
+            throw new IOException($"--against {python} cannot be started: {failure.Message}.", failure);
+        }
+
+        var peer = new PeerProcess(python, process, cancellation);
+        try
+        {
+            peer.Greet(threads);
+            return peer;
+        }
+        catch
+        {
+            peer.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a case the one that rounds run, and runs it once.</summary>
+    public void Prepare(BenchCase each)
+    {
+        if (Ask(each.PeerRequest, "ready").GetValueKind() != JsonValueKind.True)
+        {
+            throw new IOException($"--against {_python} is not ready for {each.Operation} {each.Shape}.");
+        }
+    }
+
+    /// <summary>Runs the prepared case for at least so many seconds.</summary>
+    /// <returns>The median time of a run, in seconds.</returns>
+    public double Round(double seconds)
+    {
+        JsonNode answer = Ask(new JsonObject { ["seconds"] = seconds }, "medianSeconds");
+        return answer.GetValueKind() == JsonValueKind.Number && answer.GetValue<double>() is > 0 and var median && double.IsFinite(median)
+            ? median
+            : throw new IOException($"--against {_python} gave {answer.ToJsonString()} as a time.");
+    }
+
+    public void Dispose()
+    {
+        _kill.Dispose();
+        Kill(_process);
+        _process.Dispose();
+    }
+
+    private static void Kill(Process process)
+    {
+        try
+        {
+            process.Kill(entireProcessTree: true);
+        }
+        catch (InvalidOperationException)
+        {
+            // It has ended by itself.
+        }
+    }
+
+    private static string ReadScript()
+    {
+        using Stream stream = typeof(PeerProcess).Assembly.GetManifestResourceStream(Script)!;
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd();
+    }
+
+    private void Greet(int threads)
+    {
+        JsonNode name = Ask(new JsonObject { ["threads"] = threads }, "name");
+        Name = name.GetValueKind() == JsonValueKind.String ? name.GetValue<string>() : name.ToJsonString();
+        Warnings = name.Parent!["warnings"] is JsonArray warnings ? [.. warnings.Select(static warning => $"{warning}")] : [];
+    }
+
+    /// <summary>Sends one line, waits for one, and returns the wanted member of the answer.</summary>
+    private JsonNode Ask(JsonObject request, string wanted)
+    {
+        string? line;
+        try
+        {
+            _process.StandardInput.WriteLine(request.ToJsonString());
+            _process.StandardInput.Flush();
+            line = _process.StandardOutput.ReadLine();
+        }
+        catch (IOException)
+        {
+            // The pipe broke, so the process has ended.
+            line = null;
+        }
+
+        _cancellation.ThrowIfCancellationRequested();
+        if (line is null)
+        {
+            // Waiting also drains standard error.
+            _process.WaitForExit();
+            string reason = _lastError.Length == 0 ? $"exit code {_process.ExitCode}" : _lastError;
+            throw new IOException($"--against {_python} ended: {reason}. It must be a Python interpreter that can import torch.");
+        }
+
+        return Parse(line)?[wanted]
+            ?? throw new IOException($"--against {_python} answered '{line}'; wanted a JSON object with {wanted}.");
+    }
+
+    private static JsonObject? Parse(string line)
+    {
+        try
+        {
+            return JsonNode.Parse(line) as JsonObject;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using KFac.Engine;
+using KFac.Kernels;
+using KFac.Nn;
+
+namespace KFac.Cli;
+
+/// <summary>Training steps of a workload on one mini-batch: SGD with momentum, or K-FAC with one Monte-Carlo sample.</summary>
+/// <remarks>A step is forward, backward and update, without reading the loss. K-FAC refreshes factors and inverses every
+/// <c>interval</c> steps; that many make one run, so that the time of a step is the mean over a whole cycle.
+/// No layer of the workloads shares weights, so expand and reduce are the same here.</remarks>
+internal sealed class StepCase : BenchCase
+{
+    private const double LearningRate = 1e-6;
+
+    private readonly DeviceStream _stream;
+    private readonly Workload _workload;
+    private readonly ImageData _data;
+    private readonly int _interval;
+    private readonly Network _network;
+    private readonly IOptimizer _optimizer;
+    private readonly ImageBatch _batch;
+    private readonly TensorShape _shape;
+
+    /// <param name="interval">Steps from one update of factors and inverses to the next; 0 for SGD.</param>
+    public StepCase(Device device, Workload workload, ImageData data, int interval, ulong seed)
+    {
+        _stream = device.DefaultStream;
+        _workload = workload;
+        _data = data;
+        _interval = interval;
+        _network = workload.CreateNetwork(device, data, seed);
+        _optimizer = interval == 0
+            ? new SgdOptimizer(device, _network.Parameters, new SgdOptions())
+            : new KfacOptimizer(device, _network, _network.Parameters, Options(interval, seed));
+        _batch = new ImageBatch(_stream, workload.BatchSize, data.Train.PixelCount);
+        _batch.Fill(data.Train, 0, workload.BatchSize);
+        _shape = TensorShape.Of(workload.BatchSize, data.Train.PixelCount);
+    }
+
+    public override string Operation => _interval == 0 ? "step sgd" : string.Create(CultureInfo.InvariantCulture, $"step kfac every {_interval}");
+
+    public override string Shape => string.Create(CultureInfo.InvariantCulture, $"{_workload.Name},{_workload.BatchSize}");
+
+    public override int UnitsPerRun => Math.Max(1, _interval);
+
+    public override JsonObject PeerRequest
+    {
+        get
+        {
+            bool classify = _workload.Task == WorkloadTask.Classification;
+            int pixels = _data.Train.PixelCount;
+            int[] encoder = [pixels, .. _workload.HiddenWidths];
+            int[] widths = classify ? [.. encoder, _data.Classes] : [.. encoder, .. encoder.Reverse().Skip(1)];
+            int[] linear = classify ? [widths.Length - 2] : [encoder.Length - 2, widths.Length - 2];
+            return new JsonObject
+            {
+                ["case"] = "step",
+                ["widths"] = new JsonArray([.. widths.Select(static width => JsonValue.Create(width))]),
+                ["linearLayers"] = new JsonArray([.. linear.Select(static layer => JsonValue.Create(layer))]),
+                ["activation"] = classify ? "relu" : "tanh",
+                ["bias"] = !classify,
+                ["classes"] = classify ? _data.Classes : 0,
+                ["batch"] = _workload.BatchSize,
+                ["interval"] = _interval,
+            };
+        }
+    }
+
+    public override void Run()
+    {
+        for (int step = 0; step < UnitsPerRun; step++)
+        {
+            _network.Forward(_batch.Inputs, _shape);
+            _network.SetTargets(_workload.Task == WorkloadTask.Classification ? Targets.Of(_batch.Labels) : Targets.Of(_batch.Inputs));
+            _network.Backward(_optimizer.TrainingPassSink);
+            _optimizer.Step(_network, _network.Parameters, LearningRate);
+        }
+
+        _stream.Synchronize();
+    }
+
+    public override void Check()
+    {
+        if (_optimizer.Events is [NumericalEventCount first, ..])
+        {
+            throw new ArithmeticException($"{Operation} of {Shape}: {first.Kind} in {first.Layer}, so the time is not of the usual work.");
+        }
+    }
+
+    public override void Dispose()
+    {
+        _batch.Dispose();
+        _optimizer.Dispose();
+        _network.Dispose();
+    }
+
+    private static KfacOptions Options(int interval, ulong seed) => new()
+    {
+        Kind = CurvatureKind.MonteCarlo,
+        Style = DampingStyle.FactoredPi,
+        MovingAverage = 0.95,
+        FactorInterval = interval,
+        InverseInterval = interval,
+        Damping = 1e-2,
+        KlClip = null,
+        Seed = seed,
+    };
+}

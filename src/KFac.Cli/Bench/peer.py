@@ -1,0 +1,176 @@
+"""The peer of `kfac bench --against`: does the same work in PyTorch, one timed round at a time.
+
+Reads one JSON object a line on standard input and answers each with one line on standard output:
+    {"threads": N}               -> {"name": TEXT, "warnings": [TEXT]}   once, first
+    {"case": NAME, SIZES...}     -> {"ready": true}                      prepares a case, and runs it once
+    {"seconds": S}               -> {"medianSeconds": T}                 runs it for at least S seconds
+"""
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+
+def describe():
+    with open("/proc/self/maps") as maps:
+        libraries = {line.split()[-1] for line in maps if "openblas" in line}
+    warnings = []
+    if libraries and "OPENBLAS_CORETYPE" not in os.environ:
+        warnings.append("OPENBLAS_CORETYPE is not set; OpenBLAS may take generic kernels (SkylakeX where there is AVX-512)")
+    if any("pthread" in library for library in libraries):
+        warnings.append("OpenBLAS has threads of its own beside PyTorch's; put its OpenMP build first in LD_LIBRARY_PATH")
+    return {"name": "PyTorch " + torch.__version__, "warnings": warnings}
+
+
+def factor(case):
+    m, r, p = case["examples"], case["sharing"], case["width"]
+    copies = itertools.cycle([torch.randn(m, r, p) for _ in range(case["copies"])])
+
+    def expand():
+        a = next(copies).view(m * r, p)
+        return (a.T @ a).mul_(1 / (m * r))
+
+    def reduce():
+        a = next(copies).mean(1)
+        return (a.T @ a).mul_(1 / m)
+
+    return expand if case["approximation"] == "expand" else reduce
+
+
+def damped_inverse(matrix, damping):
+    damped = matrix.clone()
+    damped.diagonal().add_(damping)
+    return torch.cholesky_inverse(torch.linalg.cholesky(damped))
+
+
+def covariance(n):
+    rows = torch.randn(2 * n, n)
+    return rows.T @ rows / (2 * n)
+
+
+class Step:
+    """SGD with momentum, or K-FAC with one Monte-Carlo sample, on a perceptron or an autoencoder."""
+
+    def __init__(self, case):
+        widths = case["widths"]
+        self.batch, self.interval, self.classes = case["batch"], case["interval"], case["classes"]
+        self.bias, self.linear, self.tanh = case["bias"], case["linearLayers"], case["activation"] == "tanh"
+        self.x = torch.rand(self.batch, widths[0])
+        self.y = torch.zeros(self.batch, dtype=torch.long) if self.classes else self.x
+        self.weights = [(torch.randn(o, i + self.bias) / i ** 0.5).requires_grad_() for i, o in zip(widths, widths[1:])]
+        self.optimizer = torch.optim.SGD(self.weights, lr=1e-6, momentum=0.9)
+        self.factors = [None] * len(self.weights)
+        self.inverses = [None] * len(self.weights)
+        self.steps = 0
+
+    def forward(self):
+        h, inputs, outputs = self.x, [], []
+        for layer, weight in enumerate(self.weights):
+            inputs.append(h)
+            h = F.linear(h, weight[:, :-1], weight[:, -1]) if self.bias else F.linear(h, weight)
+            outputs.append(h)
+            if layer not in self.linear:
+                h = torch.tanh(h) if self.tanh else torch.relu(h)
+        return h, inputs, outputs
+
+    def loss(self, outputs, targets):
+        if self.classes:
+            return F.cross_entropy(outputs, targets)
+        return F.binary_cross_entropy_with_logits(outputs, targets, reduction="sum") / self.batch
+
+    def sample(self, outputs):
+        if self.classes:
+            return torch.multinomial(torch.softmax(outputs, 1), 1).view(-1)
+        return torch.bernoulli(torch.sigmoid(outputs))
+
+    @torch.no_grad()
+    def update_factors(self, inputs, gradients):
+        for layer, (a, g) in enumerate(zip(inputs, gradients)):
+            if self.bias:
+                a = torch.cat([a, a.new_ones(len(a), 1)], 1)
+            new = (a.T @ a).div_(self.batch), (g.T @ g).mul_(self.batch)
+            old = self.factors[layer]
+            self.factors[layer] = new if old is None else tuple(o.lerp_(n, 0.05) for o, n in zip(old, new))
+
+    @torch.no_grad()
+    def update_inverses(self):
+        for layer, (a, b) in enumerate(self.factors):
+            pi = ((a.trace() / len(a)) / (b.trace() / len(b)).clamp_min(1e-30)).sqrt()
+            self.inverses[layer] = damped_inverse(a, pi * 0.1), damped_inverse(b, 0.1 / pi)
+
+    def sgd(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss(self.forward()[0], self.y).backward()
+        self.optimizer.step()
+
+    def kfac(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        y, inputs, outputs = self.forward()
+        due = self.steps % self.interval == 0
+        self.loss(y, self.y).backward(retain_graph=due)
+        if due:
+            sampled = self.loss(y, self.sample(y.detach()))
+            self.update_factors([a.detach() for a in inputs], torch.autograd.grad(sampled, outputs))
+            self.update_inverses()
+        with torch.no_grad():
+            for weight, (a, b) in zip(self.weights, self.inverses):
+                weight.grad = b @ weight.grad @ a
+        self.optimizer.step()
+        self.steps += 1
+
+
+def step(case):
+    state = Step(case)
+    if case["interval"] == 0:
+        return state.sgd
+
+    def run():
+        for _ in range(state.interval):
+            state.kfac()
+
+    return run
+
+
+def prepare(case):
+    name = case["case"]
+    if name == "factor":
+        return factor(case)
+    if name == "step":
+        return step(case)
+    matrix = covariance(case["size"])
+    return (lambda: damped_inverse(matrix, 1e-3)) if name == "cholesky" else (lambda: torch.linalg.eigh(matrix))
+
+
+def measure(run, seconds):
+    times, start = [], time.perf_counter()
+    while True:
+        before = time.perf_counter()
+        run()
+        now = time.perf_counter()
+        times.append(now - before)
+        if now - start >= seconds:
+            return statistics.median(times)
+
+
+def main():
+    run = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "threads" in request:
+            torch.set_num_threads(request["threads"])
+            answer = describe()
+        elif "case" in request:
+            run = prepare(request)
+            run()
+            answer = {"ready": True}
+        else:
+            answer = {"medianSeconds": measure(run, request["seconds"])}
+        print(json.dumps(answer), flush=True)
+
+
+main()

@@ -1,0 +1,51 @@
+using System.CommandLine;
+using KFac.Kernels;
+using KFac.Nn;
+
+namespace KFac.Cli;
+
+/// <summary><c>kfac bench step WORKLOAD</c>: an SGD step, and K-FAC steps with factors and inverses every step or every tenth.</summary>
+internal sealed class BenchStepCommand : BenchCommand
+{
+    private static readonly int[] _intervals = [0, 1, 10];
+
+    private readonly Argument<string> _workload = new("WORKLOAD")
+    {
+        Description = string.Join(" or ", Workload.All.Select(static workload => workload.Name)) + ".",
+    };
+
+    private readonly Option<int?> _batch = OptionFactory.OptionalNumber<int>(
+        "--batch", "N", "Images in the mini-batch.", static value => value is >= 1 and <= ImageData.SmallTrainCount, $"a whole number from 1 to {ImageData.SmallTrainCount}");
+
+    public BenchStepCommand()
+        : base("step", "Time training steps: SGD, and K-FAC with one Monte-Carlo sample.")
+    {
+        Add(_workload);
+        Add(_batch);
+    }
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<Func<Device, BenchCase>> Cases(CommandContext context)
+    {
+        Workload workload = Find(context.Required(_workload));
+        workload = workload with { BatchSize = context.Get(_batch) ?? workload.BatchSize };
+        ImageData data = workload.LoadData(null, context.Seed);
+        return
+        [
+            .. _intervals.Select(interval =>
+                (Func<Device, BenchCase>)(device => new StepCase(device, workload, data, interval, context.Seed))),
+        ];
+    }
+
+    private static Workload Find(string name)
+    {
+        try
+        {
+            return Workload.Find(name);
+        }
+        catch (ArgumentException failure)
+        {
+            throw new UsageException(failure.Message);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+using System.Text.Json;
+using Xunit;
+
+namespace KFac.Cli.Tests;
+
+public sealed class BenchCommandTests : IDisposable
+{
+    private static readonly string[] _quick = ["--rounds", "1", "--round-seconds", "0"];
+
+    private readonly CommandLine _kfac = new();
+
+    public void Dispose() => _kfac.Dispose();
+
+    [Fact]
+    public void Limits_are_measured_and_nothing_else()
+    {
+        JsonElement json = _kfac.RunJson("bench", "limits");
+        Assert.Equal(["device", "threads", "limits", "results"], json.EnumerateObject().Select(static member => member.Name));
+        Assert.Equal("cpu", json.GetProperty("device").GetString());
+        Assert.Equal(2, json.GetProperty("threads").GetInt32());
+        JsonElement limits = json.GetProperty("limits");
+        Assert.Equal(
+            ["gflops", "singleThreadGflops", "readGBps", "copyGBps"], limits.EnumerateObject().Select(static member => member.Name));
+        Assert.All(limits.EnumerateObject(), static limit => Assert.True(limit.Value.GetDouble() > 0));
+        Assert.Empty(json.GetProperty("results").EnumerateArray());
+    }
+
+    [Fact]
+    public void Factors_of_every_shape_are_timed_against_the_limit_that_they_meet()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "factors", "--shape", "2,3,4", "--shape", "5,1,7", .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal(
+            ["factor 2,3,4 expand", "factor 5,1,7 expand", "factor 2,3,4 reduce", "factor 5,1,7 reduce"], results.Select(Name));
+        foreach (JsonElement result in results)
+        {
+            double seconds = result.GetProperty("medianSeconds").GetDouble();
+            Assert.True(seconds > 0);
+            Assert.Equal(JsonValueKind.Null, result.GetProperty("peer").ValueKind);
+            bool expand = result.GetProperty("approximation").GetString() == "expand";
+            Assert.Equal(expand ? JsonValueKind.Null : JsonValueKind.Number, result.GetProperty("gBps").ValueKind);
+            Assert.Equal(expand ? JsonValueKind.Number : JsonValueKind.Null, result.GetProperty("gflops").ValueKind);
+            double rate = result.GetProperty(expand ? "gflops" : "gBps").GetDouble();
+            double limit = json.GetProperty("limits").GetProperty(expand ? "gflops" : "readGBps").GetDouble();
+            Assert.Equal(rate / limit, result.GetProperty("shareOfLimit").GetDouble(), 1e-12);
+        }
+
+        // One triangle: M·R·P·(P+1) operations. Reduce reads M·R·P floats.
+        Assert.Equal(2 * 3 * 4 * 5 * 1e-9, results[0].GetProperty("gflops").GetDouble() * results[0].GetProperty("medianSeconds").GetDouble(), 1e-15);
+        Assert.Equal(5 * 7 * 4 * 1e-9, results[3].GetProperty("gBps").GetDouble() * results[3].GetProperty("medianSeconds").GetDouble(), 1e-15);
+    }
+
+    [Fact]
+    public void One_approximation_can_be_chosen()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "factors", "--shape", "2,3,4", "--approx", "reduce", .. _quick]);
+        Assert.Equal(["factor 2,3,4 reduce"], json.GetProperty("results").EnumerateArray().Select(Name));
+    }
+
+    [Theory]
+    [InlineData("cholesky")]
+    [InlineData("eigh")]
+    public void Inverses_of_every_size_are_timed(string kind)
+    {
+        JsonElement json = _kfac.RunJson(["bench", "inverse", "--size", "1", "--size", "5", "--kind", kind, .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal([$"{kind} 1 ", $"{kind} 5 "], results.Select(Name));
+        JsonValueKind wanted = kind == "eigh" ? JsonValueKind.Null : JsonValueKind.Number;
+        Assert.All(results, result => Assert.Equal(wanted, result.GetProperty("shareOfLimit").ValueKind));
+    }
+
+    [Theory]
+    [InlineData("mnist-mlp")]
+    [InlineData("mnist-autoencoder")]
+    public void Steps_of_a_workload_are_timed(string workload)
+    {
+        JsonElement json = _kfac.RunJson(["bench", "step", workload, "--batch", "3", .. _quick]);
+        Assert.Equal(
+            [$"step sgd {workload},3 ", $"step kfac every 1 {workload},3 ", $"step kfac every 10 {workload},3 "],
+            json.GetProperty("results").EnumerateArray().Select(Name));
+    }
+
+    [Fact]
+    public void People_get_a_table_without_empty_columns()
+    {
+        CommandResult result = _kfac.Run(["bench", "inverse", "--size", "5", "--kind", "eigh", "--threads", "1", .. _quick]);
+        Assert.Equal(0, result.ExitCode);
+        Assert.Equal(string.Empty, result.Error);
+        Assert.Contains("eigh", result.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("peer", result.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(" limit", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_file_holds_the_result_and_its_environment()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "inverse", "--size", "3", "--out", "@result.json", .. _quick]);
+        JsonElement file = JsonDocument.Parse(File.ReadAllText(_kfac["result.json"])).RootElement;
+        JsonElement environment = file.GetProperty("environment");
+        Assert.All(
+            (string[])["processor", "device", "runtime", "operatingSystem", "date"],
+            name => Assert.NotEmpty(environment.GetProperty(name).GetString()!));
+        Assert.StartsWith("kfac bench inverse --size 3 --out ", environment.GetProperty("command").GetString(), StringComparison.Ordinal);
+        foreach (JsonProperty member in json.EnumerateObject())
+        {
+            Assert.True(JsonElement.DeepEquals(member.Value, file.GetProperty(member.Name)), member.Name);
+        }
+    }
+
+    [Theory]
+    [InlineData("kfac: Required command", "bench")]
+    [InlineData("'table9' is neither", "bench", "table9")]
+    [InlineData("kfac bench factors: --shape is '3,4'; wanted three whole numbers", "bench", "factors", "--shape", "3,4")]
+    [InlineData("--shape is '1,0,2'; wanted", "bench", "factors", "--shape", "2,3,4", "--shape", "1,0,2")]
+    [InlineData("--shape is '65536,65536,1'; wanted", "bench", "factors", "--shape", "65536,65536,1")]
+    [InlineData("--shape is '1,1,-1'; wanted", "bench", "factors", "--shape", "1,1,-1")]
+    [InlineData("--approx is 'mean'; wanted expand, reduce or both", "bench", "factors", "--approx", "mean")]
+    [InlineData("--size is '0'; wanted a whole number from 1", "bench", "inverse", "--size", "0")]
+    [InlineData("--kind is 'qr'; wanted cholesky or eigh", "bench", "inverse", "--kind", "qr")]
+    [InlineData("--rounds is '0'; wanted", "bench", "inverse", "--rounds", "0")]
+    [InlineData("--round-seconds is 'NaN'; wanted", "bench", "inverse", "--round-seconds", "NaN")]
+    [InlineData("kfac bench step: There is no workload 'mnist'", "bench", "step", "mnist")]
+    [InlineData("kfac bench step: Required argument 'WORKLOAD' missing", "bench", "step")]
+    [InlineData("--batch is '8001'; wanted", "bench", "step", "mnist-mlp", "--batch", "8001")]
+    [InlineData("'--against' is neither", "bench", "limits", "--against", "python3")]
+    public void Wrong_usage_is_refused(string problem, params string[] arguments) => _kfac.RunFails(2, problem, arguments);
+
+    [Fact]
+    public void A_file_that_cannot_be_written_is_refused() =>
+        _kfac.RunFails(1, "does not exist", "bench", "limits", "--out", "@missing/result.json");
+
+    [Fact]
+    public void Cancellation_ends_the_command()
+    {
+        CommandResult result = _kfac.Run(new CancellationToken(canceled: true), ["bench", "factors", "--shape", "2,3,4", .. _quick]);
+        Assert.Equal((1, string.Empty, $"kfac bench factors: cancelled.{Environment.NewLine}"), (result.ExitCode, result.Output, result.Error));
+    }
+
+    [Fact]
+    public void The_median_is_the_middle()
+    {
+        Assert.Equal(2, BenchRounds.Median([3, 1, 2]));
+        Assert.Equal(2.5, BenchRounds.Median([4, 1, 3, 2]));
+        Assert.Equal(7, BenchRounds.Median([7]));
+    }
+
+    private static string Name(JsonElement result) =>
+        $"{result.GetProperty("operation").GetString()} {result.GetProperty("shape").GetString()} {result.GetProperty("approximation").GetString()}";
+}
