@@ -3,6 +3,8 @@ namespace KFac.Kernels.Cpu;
 /// <summary>Images with their channels last, <c>pixels[((n·H + y)·W + x)·C + c]</c>, as correlations between pixels read them.</summary>
 internal readonly unsafe struct ConvolutionImages(float* pixels, int count, int channels, ConvolutionAxis rows, ConvolutionAxis columns)
 {
+    public float* Pixels => pixels;
+
     public int Count => count;
 
     public int Channels => channels;

@@ -40,12 +40,20 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
 
         int batch = Math.Clamp(BatchBytes / sizeof(float) / group.ImageElements, 1, images);
         using ScratchLease copy = device.Scratch.Rent((long)batch * group.ImageElements * sizeof(float));
+        if (group.PixelsArePatches)
+        {
+            for (int first = 0; first < images; first += batch)
+            {
+                AddPixels(arguments, group, CopyImages(group, first, batch, copy.As<float>()), first > 0 ? 1 : arguments.Beta);
+            }
+
+            return;
+        }
+
         using ScratchLease blocks = device.Scratch.Rent((long)patch * patch * sizeof(float));
         for (int first = 0; first < images; first += batch)
         {
-            var pixels = new ConvolutionImages(copy.As<float>(), Math.Min(batch, images - first), group.Channels, group.Rows, group.Columns);
-            CopyImages(pixels, group, first);
-            LagCorrelation.Run(device, pixels, first > 0, blocks.As<float>());
+            LagCorrelation.Run(device, CopyImages(group, first, batch, copy.As<float>()), first > 0, blocks.As<float>());
         }
 
         BlockInterleave.Run(
@@ -54,6 +62,14 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         {
             WriteOnes(arguments, group);
         }
+    }
+
+    /// <summary>A kernel of one element that meets every pixel: the pixels are rows as they are.</summary>
+    private void AddPixels(in ConvolutionGramArguments arguments, Group group, ConvolutionImages images, float beta)
+    {
+        var rows = new GramRows(
+            new StridedMatrix(images.Pixels, group.Channels, 1), images.Count * group.Rows.Size * group.Columns.Size, group.Channels, arguments.AppendOnes);
+        GramCore.Accumulate(device, rows, arguments.Alpha, beta, group.Gram, group.GramStride);
     }
 
     private void ReduceGroup(in ConvolutionGramArguments arguments, Group group)
@@ -104,16 +120,19 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         WindowSums.Run(
             device, group.X, group.XStride, arguments.X.Rows, group.Channels, group.Rows, group.Columns, factor, sums, group.Width);
 
-    private void CopyImages(ConvolutionImages pixels, Group group, int first)
+    /// <summary>Copies a batch of images, or what is left of one, channels last.</summary>
+    private ConvolutionImages CopyImages(Group group, int first, int batch, float* copy)
     {
-        var job = new CopyJob(pixels, group.X + (first * group.XStride), group.XStride);
+        var images = new ConvolutionImages(copy, Math.Min(batch, group.Images - first), group.Channels, group.Rows, group.Columns);
+        var job = new CopyJob(images, group.X + (first * group.XStride), group.XStride);
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &CopyJob.Run<Simd512, Vector512<float>>,
             VectorWidth.Avx2 => &CopyJob.Run<Simd256, Vector256<float>>,
             _ => &CopyJob.Run<Simd128, Vector128<float>>,
         };
-        device.Workers.Run(pixels.Count, body, &job);
+        device.Workers.Run(images.Count, body, &job);
+        return images;
     }
 
     private readonly struct CopyJob(ConvolutionImages pixels, float* source, long stride)
@@ -137,6 +156,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         public Group(in ConvolutionGramArguments arguments, int group)
         {
             ConvolutionShape shape = arguments.Shape;
+            Images = arguments.X.Rows;
             Channels = shape.Channels / shape.Groups;
             Width = arguments.Gram.Columns;
             Rows = new ConvolutionAxis(shape.Height, shape.KernelHeight, shape.Stride, shape.Padding, shape.Dilation, shape.OutputHeight);
@@ -148,12 +168,17 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
             Gram = arguments.Gram.Pointer + (group * Width * GramStride);
         }
 
+        public int Images { get; }
+
         public int Channels { get; }
 
         /// <summary>Elements of a patch, with the appended one.</summary>
         public int Width { get; }
 
         public int ImageElements { get; }
+
+        /// <summary>Whether the patches are the images' pixels, each once.</summary>
+        public bool PixelsArePatches => Rows is { Kernel: 1, Stride: 1, Padding: 0 } && Columns.Kernel == 1;
 
         public ConvolutionAxis Rows { get; }
 

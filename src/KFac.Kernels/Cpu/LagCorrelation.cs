@@ -12,7 +12,13 @@ namespace KFac.Kernels.Cpu;
 /// Only lags that come first in reading order are computed; block(b, a) is the transpose.
 /// <para>
 /// A task computes one lag and phase for up to <see cref="TaskRows"/> of the channels of z(u), over all images: at most 256
-/// pixels at a time are gathered into panels, as in <see cref="GramBand{TTile}"/>.
+/// pixels at a time are gathered into panels, as in <see cref="GramBand{TTile}"/>. Every lag reads all images again, so callers
+/// hand over as many as the cache holds: with more, 64 channels of 32×32 pixels fell from 189 to 94 GF/s.
+/// </para>
+/// <para>
+/// Measured on one core of an AMD EPYC with AVX-512, least of many rounds while other work ran: a 3×3 kernel with padding 1
+/// over 32 images of 64×32×32, 128×16×16 and 256×8×8 takes 18.4, 17.6 and 23.9 ms with everything around it, 2·13·C² operations
+/// a pixel being 189, 198 and 146 GF/s; borders are half as much again at 8×8.
 /// </para>
 /// </remarks>
 internal static unsafe class LagCorrelation

@@ -85,6 +85,8 @@ public class ConvolutionGramTests
         new Case(wide, null, false, 1, 0, 2).Check(device, arena);
         var pictures = new ConvolutionShape { Channels = 2, Height = 700, Width = 390, KernelHeight = 3, KernelWidth = 3, Padding = 1, Stride = 8 };
         new Case(pictures, null, true, 0.5f, -1, 3).Check(device, arena);
+        ConvolutionShape pixels = pictures with { KernelHeight = 1, KernelWidth = 1, Padding = 0, Stride = 1 };
+        new Case(pixels, null, true, 0.5f, -1, 3).Check(device, arena);
     }
 
     [Theory]
