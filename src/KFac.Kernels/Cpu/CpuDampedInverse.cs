@@ -5,16 +5,9 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="DampedInverse"/> on the CPU.</summary>
-/// <remarks>Where there are at least as many small items as threads, each is one task, largest first; every other item is
-/// taken in turn and, unless tiny, cut up among the threads. An item's bits do not depend on which.</remarks>
+/// <remarks>Items are spread over the threads by <see cref="SizedBatch"/>.</remarks>
 internal sealed unsafe class CpuDampedInverse(CpuDevice device) : IDampedInverseKernel
 {
-    /// <summary>From this size on, an item keeps all threads busy by itself.</summary>
-    private const int LargeSize = 512;
-
-    /// <summary>Below this size, waking a worker costs more than it saves.</summary>
-    private const int SmallSize = 128;
-
     public void Run(ReadOnlySpan<DampedInverseItem> items, VectorView<int> status, InversePrecision precision)
     {
         if (precision == InversePrecision.Double)
@@ -48,17 +41,10 @@ internal sealed unsafe class CpuDampedInverse(CpuDevice device) : IDampedInverse
             tasks[i] = new InverseTask(items[i], status.Pointer + i);
         }
 
-        tasks.Sort(static (left, right) => right.Size.CompareTo(left.Size));
-        int large = 0;
-        while (large < tasks.Length && tasks[large].Size >= LargeSize)
-        {
-            large++;
-        }
-
-        int single = tasks.Length - large >= device.Workers.Threads ? large : tasks.Length;
+        int single = SizedBatch.Order(tasks, device.Workers.Threads);
         for (int i = 0; i < single; i++)
         {
-            Solve<T, TTile>(device, tasks[i].Size >= SmallSize ? device.Workers : null, tasks[i]);
+            Solve<T, TTile>(device, SizedBatch.IsCutUp(tasks[i].Size) ? device.Workers : null, tasks[i]);
         }
 
         var job = new Job(device, lease.As<InverseTask>() + single);

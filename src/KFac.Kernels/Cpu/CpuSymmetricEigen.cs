@@ -4,16 +4,9 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="SymmetricEigen"/> on the CPU.</summary>
-/// <remarks>Where there are at least as many small items as threads, each is one task, largest first; every other item is
-/// taken in turn and, unless tiny, cut up among the threads. An item's bits do not depend on which.</remarks>
+/// <remarks>Items are spread over the threads by <see cref="SizedBatch"/>.</remarks>
 internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEigenKernel
 {
-    /// <summary>From this size on, an item keeps all threads busy by itself.</summary>
-    private const int LargeSize = 512;
-
-    /// <summary>Below this size, waking a worker costs more than it saves.</summary>
-    private const int SmallSize = 128;
-
     public void Run(ReadOnlySpan<SymmetricEigenItem> items, VectorView<int> status)
     {
         using ScratchLease lease = device.Scratch.Rent((long)items.Length * sizeof(EigenTask));
@@ -23,17 +16,10 @@ internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEig
             tasks[i] = new EigenTask(items[i], status.Pointer + i);
         }
 
-        tasks.Sort(static (left, right) => right.Size.CompareTo(left.Size));
-        int large = 0;
-        while (large < tasks.Length && tasks[large].Size >= LargeSize)
-        {
-            large++;
-        }
-
-        int single = tasks.Length - large >= device.Workers.Threads ? large : tasks.Length;
+        int single = SizedBatch.Order(tasks, device.Workers.Threads);
         for (int i = 0; i < single; i++)
         {
-            Solve(device, isParallel: tasks[i].Size >= SmallSize, tasks[i]);
+            Solve(device, isParallel: SizedBatch.IsCutUp(tasks[i].Size), tasks[i]);
         }
 
         var job = new Job(device, lease.As<EigenTask>() + single);
@@ -67,9 +53,9 @@ internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEig
 }
 
 /// <summary>An item of <see cref="SymmetricEigen"/> behind pointers.</summary>
-internal readonly unsafe struct EigenTask(in SymmetricEigenItem item, int* status)
+internal readonly unsafe struct EigenTask(in SymmetricEigenItem item, int* status) : ISizedTask
 {
-    public readonly int Size = item.Matrix.Rows;
+    public int Size { get; } = item.Matrix.Rows;
     public readonly float* Matrix = item.Matrix.Pointer;
     public readonly long MatrixStride = item.Matrix.RowStride;
     public readonly float* Values = item.Values.Pointer;

@@ -4,9 +4,9 @@ using System.Runtime.CompilerServices;
 namespace KFac.Kernels.Cpu;
 
 /// <summary>An item of <see cref="DampedInverse"/> behind pointers.</summary>
-internal readonly unsafe struct InverseTask(in DampedInverseItem item, int* status)
+internal readonly unsafe struct InverseTask(in DampedInverseItem item, int* status) : ISizedTask
 {
-    public readonly int Size = item.Matrix.Rows;
+    public int Size { get; } = item.Matrix.Rows;
     public readonly float Damping = item.Damping;
     public readonly float* Matrix = item.Matrix.Pointer;
     public readonly long MatrixStride = item.Matrix.RowStride;
