@@ -122,7 +122,7 @@ internal static class Check
     {
         ArgumentNullException.ThrowIfNull(stream);
         ObjectDisposedException.ThrowIf(stream.Device.IsDisposed, stream.Device);
-        return select(stream.Device.Kernels) ?? throw new KernelMissingException(operation, stream.Device.Name);
+        return select(stream.Kernels) ?? throw new KernelMissingException(operation, stream.Device.Name);
     }
 
     private static MatrixView<float> AsRow(VectorView<float> view) => view.AsMatrix(1, view.Length);

@@ -6,11 +6,20 @@ public sealed record DeviceOptions
     /// <summary>Name of the environment variable that gives the number of threads where <see cref="Threads"/> is null.</summary>
     public const string ThreadsVariable = "KFAC_NUM_THREADS";
 
+    private const long SmallestMemoryLimit = 1 << 20;
+
     /// <summary>Threads of the CPU device, the caller's included; null takes <see cref="ThreadsVariable"/>, else every core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>The widest vector instructions that the CPU device may use. Narrower ones serve tests and comparisons.</summary>
     public VectorWidth MaxVectorWidth { get; init; } = VectorWidth.Widest;
+
+    /// <summary>How a GPU computes products of matrices; the CPU always computes in float32.</summary>
+    public MatrixPrecision Precision { get; init; } = MatrixPrecision.Float32;
+
+    /// <summary>Most bytes of GPU memory that the device may hold; null for no bound but the GPU's own. Beyond it allocations
+    /// throw <see cref="DeviceOutOfMemoryException"/>. The CPU has no bound.</summary>
+    public long? MemoryLimit { get; init; }
 
     /// <summary>Throws when a value is out of range.</summary>
     /// <exception cref="ArgumentException">Names the value, what was given and what is wanted.</exception>
@@ -24,6 +33,16 @@ public sealed record DeviceOptions
         if (!Enum.IsDefined(MaxVectorWidth))
         {
             throw new ArgumentException($"MaxVectorWidth is {(int)MaxVectorWidth}; wanted one of {string.Join(", ", Enum.GetNames<VectorWidth>())}.");
+        }
+
+        if (!Enum.IsDefined(Precision))
+        {
+            throw new ArgumentException($"Precision is {(int)Precision}; wanted one of {string.Join(", ", Enum.GetNames<MatrixPrecision>())}.");
+        }
+
+        if (MemoryLimit is < SmallestMemoryLimit)
+        {
+            throw new ArgumentException($"MemoryLimit is {MemoryLimit} bytes; wanted at least {SmallestMemoryLimit}.");
         }
     }
 }
@@ -42,4 +61,23 @@ public enum VectorWidth
 
     /// <summary>The widest that the processor has.</summary>
     Widest,
+}
+
+/// <summary>How a GPU computes products of matrices (<see cref="Gemm"/>, <see cref="Gram"/> and what is built on them). Sums are
+/// always float32. u is the unit roundoff of the factors: the error of an inner product is at most about <c>2u·Σ|aᵢbᵢ|</c> more
+/// than that of its float32 sum.</summary>
+public enum MatrixPrecision
+{
+    /// <summary>As accurate as float32: each factor is split into two of 11 bits, and three tensor-core products are added
+    /// (u = 2⁻²²).</summary>
+    Float32,
+
+    /// <summary>Factors rounded to 11 bits (TF32), one tensor-core product (u = 2⁻¹¹).</summary>
+    Tf32,
+
+    /// <summary>Factors rounded to 8 bits (bfloat16), one tensor-core product (u = 2⁻⁸).</summary>
+    Bfloat16,
+
+    /// <summary>Fused multiply-adds in float32 without tensor cores: the slowest, for comparison.</summary>
+    Fma,
 }

@@ -12,6 +12,9 @@ public abstract class DeviceStream : IDisposable
     /// <summary>The device that does the work.</summary>
     public Device Device { get; }
 
+    /// <summary>The kernels that run on this stream.</summary>
+    internal virtual KernelTable Kernels => Device.Kernels;
+
     /// <summary>Waits for all work given so far.</summary>
     public abstract void Synchronize();
 
