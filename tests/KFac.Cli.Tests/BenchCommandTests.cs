@@ -45,9 +45,9 @@ public sealed class BenchCommandTests : IDisposable
             Assert.Equal(rate / limit, result.GetProperty("shareOfLimit").GetDouble(), 1e-12);
         }
 
-        // One triangle: M·R·P·(P+1) operations. Reduce reads M·R·P floats.
+        // One triangle: M·R·P·(P+1) operations. Reduce reads M·R·P floats and writes P².
         Assert.Equal(2 * 3 * 4 * 5 * 1e-9, results[0].GetProperty("gflops").GetDouble() * results[0].GetProperty("medianSeconds").GetDouble(), 1e-15);
-        Assert.Equal(5 * 7 * 4 * 1e-9, results[3].GetProperty("gBps").GetDouble() * results[3].GetProperty("medianSeconds").GetDouble(), 1e-15);
+        Assert.Equal((5 + 7) * 7 * 4 * 1e-9, results[3].GetProperty("gBps").GetDouble() * results[3].GetProperty("medianSeconds").GetDouble(), 1e-15);
     }
 
     [Fact]
@@ -55,6 +55,33 @@ public sealed class BenchCommandTests : IDisposable
     {
         JsonElement json = _kfac.RunJson(["bench", "factors", "--shape", "2,3,4", "--approx", "reduce", .. _quick]);
         Assert.Equal(["factor 2,3,4 reduce"], json.GetProperty("results").EnumerateArray().Select(Name));
+    }
+
+    [Fact]
+    public void Ragged_batches_are_reduced_only()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "factors", "--segments", "3,1,2,4", .. _quick]);
+        JsonElement result = Assert.Single(json.GetProperty("results").EnumerateArray());
+        Assert.Equal("ragged 3,1,2,4 reduce", Name(result));
+
+        // Graphs of 1, 2 and 1 nodes: (4 + P)·P floats.
+        Assert.Equal((4 + 4) * 4 * 4 * 1e-9, result.GetProperty("gBps").GetDouble() * result.GetProperty("medianSeconds").GetDouble(), 1e-15);
+        Assert.Empty(_kfac.RunJson(["bench", "factors", "--segments", "3,1,2,4", "--approx", "expand", .. _quick]).GetProperty("results").EnumerateArray());
+    }
+
+    [Fact]
+    public void Convolutions_are_timed_by_the_products_that_they_need()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "factors", "--conv", "2,3,4,5,1,1,0", "--conv", "1,1,3,3,3,2,1", .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal(
+            ["conv 2,3,4,5,1,1,0 expand", "conv 1,1,3,3,3,2,1 expand", "conv 2,3,4,5,1,1,0 reduce", "conv 1,1,3,3,3,2,1 reduce"], results.Select(Name));
+
+        // A kernel of one element pairs each pixel with itself. Outputs of the other meet pixels {0, 1} and {1, 2} of an
+        // axis: 7 ordered pairs. B has 2·2 positions.
+        Assert.Equal(((2 * 20 * 9) + (2 * 20 * 3 * 4)) * 1e-9, Amount(results[0], "gflops"), 1e-15);
+        Assert.Equal(((7 * 7) + (4 * 2)) * 1e-9, Amount(results[1], "gflops"), 1e-15);
+        Assert.Equal((2 * 3 * 20 * 2 + 9 + 9) * 4 * 1e-9, Amount(results[2], "gBps"), 1e-15);
     }
 
     [Theory]
@@ -92,6 +119,15 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     [Fact]
+    public void The_table_of_factors_fits_into_eighty_columns()
+    {
+        CommandResult result = _kfac.Run(["bench", "factors", "--conv", "2,128,16,16,3,1,1", "--segments", "512,20,30,300", .. _quick]);
+        string[] lines = result.Output.Split(Environment.NewLine);
+        Assert.All(lines, static line => Assert.True(line.Length <= 80, line));
+        Assert.Contains(lines, static line => line.Contains("conv expand", StringComparison.Ordinal) && line.Contains("2,128,16,16,3,1,1", StringComparison.Ordinal) && line.TrimEnd().EndsWith('%'));
+    }
+
+    [Fact]
     public void The_file_holds_the_result_and_its_environment()
     {
         JsonElement json = _kfac.RunJson(["bench", "inverse", "--size", "3", "--out", "@result.json", .. _quick]);
@@ -114,6 +150,12 @@ public sealed class BenchCommandTests : IDisposable
     [InlineData("--shape is '1,0,2'; wanted", "bench", "factors", "--shape", "2,3,4", "--shape", "1,0,2")]
     [InlineData("--shape is '65536,65536,1'; wanted", "bench", "factors", "--shape", "65536,65536,1")]
     [InlineData("--shape is '1,1,-1'; wanted", "bench", "factors", "--shape", "1,1,-1")]
+    [InlineData("--segments is '3,5,4,2'; wanted four whole numbers", "bench", "factors", "--segments", "3,5,4,2")]
+    [InlineData("--segments is '3,0,4,2'; wanted four whole numbers", "bench", "factors", "--segments", "3,0,4,2")]
+    [InlineData("--conv is '1,2,3'; wanted seven whole numbers", "bench", "factors", "--conv", "1,2,3")]
+    [InlineData("--conv is '1,1,2,2,3,1,0'; wanted", "bench", "factors", "--conv", "1,1,2,2,3,1,0")]
+    [InlineData("--conv is '1,1,9,9,3,0,0'; wanted", "bench", "factors", "--conv", "1,1,9,9,3,0,0")]
+    [InlineData("--conv is '65536,65536,1,1,1,1,0'; wanted", "bench", "factors", "--conv", "65536,65536,1,1,1,1,0")]
     [InlineData("--approx is 'mean'; wanted expand, reduce or both", "bench", "factors", "--approx", "mean")]
     [InlineData("--size is '0'; wanted a whole number from 1", "bench", "inverse", "--size", "0")]
     [InlineData("--kind is 'qr'; wanted cholesky or eigh", "bench", "inverse", "--kind", "qr")]
@@ -143,6 +185,9 @@ public sealed class BenchCommandTests : IDisposable
         Assert.Equal(2.5, BenchRounds.Median([4, 1, 3, 2]));
         Assert.Equal(7, BenchRounds.Median([7]));
     }
+
+    private static double Amount(JsonElement result, string rate) =>
+        result.GetProperty(rate).GetDouble() * result.GetProperty("medianSeconds").GetDouble();
 
     private static string Name(JsonElement result) =>
         $"{result.GetProperty("operation").GetString()} {result.GetProperty("shape").GetString()} {result.GetProperty("approximation").GetString()}";

@@ -57,6 +57,17 @@ public sealed class BenchPeerTests : IDisposable
     }
 
     [SkippableFact]
+    public void Every_form_of_the_peer_is_a_result_of_its_own()
+    {
+        WriteStandIn(":", Greeting, Ready, Time);
+        JsonElement json = _kfac.RunJson(["bench", "factors", "--conv", "1,1,3,3,3,1,1", "--against", _kfac["python"], .. _quick]);
+        Assert.Equal(
+            ["expand unfold", "expand sample", "reduce unfold", "reduce box"],
+            json.GetProperty("results").EnumerateArray().Select(static each =>
+                $"{each.GetProperty("approximation").GetString()} {each.GetProperty("peer").GetProperty("form").GetString()}"));
+    }
+
+    [SkippableFact]
     public void What_is_unfair_to_the_peer_is_said()
     {
         WriteStandIn(":", """echo '{"name":"stand-in","warnings":["its BLAS is slow"]}'""", Ready, Time);
@@ -98,6 +109,8 @@ public sealed class BenchPeerTests : IDisposable
 
     [SkippableTheory]
     [InlineData("factors", "--shape", "2,3,4")]
+    [InlineData("factors", "--segments", "3,1,2,4")]
+    [InlineData("factors", "--conv", "2,3,5,6,3,2,1")]
     [InlineData("inverse", "--size", "5")]
     [InlineData("inverse", "--size", "5", "--kind", "eigh")]
     public void PyTorch_does_factors_and_inverses(params string[] arguments)

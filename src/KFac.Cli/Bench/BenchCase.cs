@@ -17,11 +17,14 @@ internal abstract class BenchCase : IDisposable
     /// <summary>Floating-point operations that one unit of work needs; null where there is no agreed count.</summary>
     public virtual double? Operations => null;
 
-    /// <summary>Bytes that one unit of work must read, where memory is the limit; else null.</summary>
+    /// <summary>Bytes that one unit of work must read and write, where memory is the limit; else null.</summary>
     public virtual double? Bytes => null;
 
     /// <summary>Units of work that <see cref="Run"/> does: times are given for one.</summary>
     public virtual int UnitsPerRun => 1;
+
+    /// <summary>Which way of doing it the peer takes, where it has several; else null.</summary>
+    public virtual string? PeerForm => null;
 
     /// <summary>The sizes and names that the peer's script prepares this case from.</summary>
     public abstract JsonObject PeerRequest { get; }

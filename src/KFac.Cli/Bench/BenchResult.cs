@@ -16,7 +16,7 @@ internal sealed record BenchResult(
 /// <param name="Approximation"><c>expand</c> or <c>reduce</c>; null where it does not apply.</param>
 /// <param name="MedianSeconds">Median over rounds of the median call of a round.</param>
 /// <param name="Gflops">10⁹ operations a second, counting those that the task needs; null where there is no agreed count.</param>
-/// <param name="GBps">10⁹ bytes a second, counting what must be read once; null where memory is not what limits.</param>
+/// <param name="GBps">10⁹ bytes a second, counting what must be read and written once; null where memory is not what limits.</param>
 /// <param name="ShareOfLimit">Of <see cref="MachineLimits.Gflops"/>, or of <see cref="MachineLimits.ReadGBps"/> where
 /// <see cref="GBps"/> is given; null without either.</param>
 /// <param name="Peer">Null without <c>--against</c>.</param>
@@ -40,5 +40,6 @@ internal sealed record BenchMeasurement(
 }
 
 /// <summary>The peer on the same case, in rounds between ours.</summary>
+/// <param name="Form">Which way of doing it was timed, where the peer has several; else null.</param>
 /// <param name="Ratio">The peer's time over ours: above 1 where we are faster.</param>
-internal sealed record PeerMeasurement(string Name, double MedianSeconds, double Ratio);
+internal sealed record PeerMeasurement(string Name, string? Form, double MedianSeconds, double Ratio);

@@ -30,13 +30,13 @@ internal static class BenchTable
     private static Table Table(BenchResult result)
     {
         Table table = new Table().Border(TableBorder.Simple);
-        table.AddColumn(new TableColumn("operation").NoWrap());
-        table.AddColumn(new TableColumn("shape").NoWrap());
+        table.AddColumn(Column("operation"));
+        table.AddColumn(Column("shape"));
         (string Heading, Func<BenchMeasurement, string?> Text)[] figures =
             [.. Figures().Where(figure => result.Results.Any(each => figure.Text(each) is not null))];
         foreach ((string heading, _) in figures)
         {
-            table.AddColumn(new TableColumn(heading).RightAligned().NoWrap());
+            table.AddColumn(Column(heading).RightAligned());
         }
 
         foreach (BenchMeasurement each in result.Results)
@@ -48,14 +48,19 @@ internal static class BenchTable
         return table;
     }
 
+    private static TableColumn Column(string heading) => new TableColumn(heading).Padding(0, 0).NoWrap();
+
+    /// <summary>More would be noise, and would not fit into 80 columns.</summary>
+    private static string ThreeDigits(double value) => value < 1000 ? value.ToString("G3", CultureInfo.InvariantCulture) : value.ToString("F0", CultureInfo.InvariantCulture);
+
     /// <summary>The columns of numbers; one that no result has is left out.</summary>
     private static (string Heading, Func<BenchMeasurement, string?> Text)[] Figures() =>
     [
-        ("ms", static each => (each.MedianSeconds * 1e3).ToText()),
-        ("GF/s", static each => each.Gflops?.ToText()),
-        ("GB/s", static each => each.GBps?.ToText()),
-        ("limit", static each => each.ShareOfLimit?.ToString("P0", CultureInfo.InvariantCulture)),
-        ("peer ms", static each => (each.Peer?.MedianSeconds * 1e3)?.ToText()),
+        ("ms", static each => ThreeDigits(each.MedianSeconds * 1e3)),
+        ("rate", static each => each.GBps is double gBps ? $"{ThreeDigits(gBps)} GB/s" : each.Gflops is double gflops ? $"{ThreeDigits(gflops)} GF/s" : null),
+        ("limit", static each => each.ShareOfLimit?.ToString("0%", CultureInfo.InvariantCulture)),
+        ("form", static each => each.Peer?.Form),
+        ("peer ms", static each => each.Peer is { } peer ? ThreeDigits(peer.MedianSeconds * 1e3) : null),
         ("ratio", static each => each.Peer?.Ratio.ToString("0.00", CultureInfo.InvariantCulture)),
     ];
 }

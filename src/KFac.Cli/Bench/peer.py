@@ -42,6 +42,68 @@ def factor(case):
     return expand if case["approximation"] == "expand" else reduce
 
 
+def ragged(case):
+    sizes, p = torch.tensor(case["sizes"]), case["width"]
+    copies = itertools.cycle([torch.randn(int(sizes.sum()), p) for _ in range(case["copies"])])
+    index = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+    scale = sizes.clamp_min(1).rsqrt().unsqueeze(1)
+
+    def reduce():
+        a = torch.zeros(len(sizes), p).index_add_(0, index, next(copies)).mul_(scale)
+        return (a.T @ a).mul_(1 / len(sizes))
+
+    return reduce
+
+
+def coverage(size, kernel, stride, padding):
+    """[kernel, size]: the share of output positions at which an element of the kernel meets a row."""
+    outputs = (size + 2 * padding - kernel) // stride + 1
+    cover = torch.zeros(kernel, size)
+    for k in range(kernel):
+        for i in range(k - padding, k - padding + outputs * stride, stride):
+            if 0 <= i < size:
+                cover[k, i] += 1 / outputs
+    return cover
+
+
+def convolution(case):
+    m, c, k, s, p = case["images"], case["channels"], case["kernel"], case["stride"], case["padding"]
+    images = [torch.randn(m, c, case["height"], case["width"]) for _ in range(case["copies"])]
+    width, r = F.unfold(images[0][:1], k, padding=p, stride=s).shape[1:]
+    copies = itertools.cycle([(x, torch.randn(m, c, r)) for x in images])
+    rows, columns = coverage(case["height"], k, s, p), coverage(case["width"], k, s, p)
+
+    def unfold_expand():
+        x, g = next(copies)
+        a = F.unfold(x, k, padding=p, stride=s).transpose(1, 2).reshape(m * r, width)
+        b = g.transpose(1, 2).reshape(m * r, c)
+        return (a.T @ a).mul_(1 / (m * r)), b.T @ b
+
+    def sample_expand():
+        x, g = next(copies)
+        a, b = torch.zeros(width, width), torch.zeros(c, c)
+        for image, gradient in zip(x, g):
+            u = F.unfold(image.unsqueeze(0), k, padding=p, stride=s)[0]
+            a.addmm_(u, u.T)
+            b.addmm_(gradient, gradient.T)
+        return a.mul_(1 / (m * r)), b
+
+    def unfold_reduce():
+        x, g = next(copies)
+        a, b = F.unfold(x, k, padding=p, stride=s).mean(2), g.sum(2)
+        return (a.T @ a).mul_(1 / m), b.T @ b
+
+    def box_reduce():
+        x, g = next(copies)
+        sums = torch.einsum("mckw,lw->mckl", torch.einsum("mchw,kh->mckw", x, rows), columns)
+        a, b = sums.reshape(m, width), g.sum(2)
+        return (a.T @ a).mul_(1 / m), b.T @ b
+
+    forms = {"unfold expand": unfold_expand, "sample expand": sample_expand,
+             "unfold reduce": unfold_reduce, "box reduce": box_reduce}
+    return forms[case["form"] + " " + case["approximation"]]
+
+
 def damped_inverse(matrix, damping):
     damped = matrix.clone()
     damped.diagonal().add_(damping)
@@ -140,6 +202,10 @@ def prepare(case):
     name = case["case"]
     if name == "factor":
         return factor(case)
+    if name == "ragged":
+        return ragged(case)
+    if name == "convolution":
+        return convolution(case)
     if name == "step":
         return step(case)
     matrix = covariance(case["size"])

@@ -7,7 +7,7 @@ namespace KFac.Cli;
 
 /// <summary>A command of <c>kfac bench</c>: times cases, against the machine's measured limits and, with <c>--against</c>, a peer.</summary>
 /// <remarks>JSON: <c>{device, threads, limits:{gflops, singleThreadGflops, readGBps, copyGBps}, results:[{operation, shape,
-/// approximation, medianSeconds, gflops, gBps, shareOfLimit, peer:{name, medianSeconds, ratio}}]}</c>; what does not apply
+/// approximation, medianSeconds, gflops, gBps, shareOfLimit, peer:{name, form, medianSeconds, ratio}}]}</c>; what does not apply
 /// is null, see <see cref="BenchMeasurement"/>. The file of <c>--out</c> holds the same and <c>environment</c>.</remarks>
 internal abstract class BenchCommand : KfacCommand
 {
@@ -73,6 +73,9 @@ internal abstract class BenchCommand : KfacCommand
     /// <summary>The cases that the options name, each prepared only when its turn comes.</summary>
     protected abstract IReadOnlyList<Func<Device, BenchCase>> Cases(CommandContext context);
 
+    /// <summary>Whether there is a peer to compare with.</summary>
+    protected bool HasPeer(CommandContext context) => context.IsGiven(_against);
+
     private static List<BenchMeasurement> Measure(
         CommandContext context,
         IReadOnlyList<Func<Device, BenchCase>> cases,
@@ -91,7 +94,7 @@ internal abstract class BenchCommand : KfacCommand
             }
 
             (double seconds, double? peerSeconds) = rounds.Measure(each);
-            PeerMeasurement? peer = peerSeconds is double time ? new PeerMeasurement(peerName!, time, time / seconds) : null;
+            PeerMeasurement? peer = peerSeconds is double time ? new PeerMeasurement(peerName!, each.PeerForm, time, time / seconds) : null;
             results.Add(BenchMeasurement.Of(each, seconds, limits, peer));
         }
 
