@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.Compression;
 
 namespace KFac.Nn;
 
@@ -24,34 +23,20 @@ public static class IdxFile
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rank, MaxRank);
-        using FileStream file = File.OpenRead(path);
-        if (file.Length == 0)
-        {
-            throw Malformed(path, "is empty", "an IDX header");
-        }
-
-        if (!IsGzip(file))
-        {
-            return Parse(file, path, rank);
-        }
-
-        using var unzipped = new GZipStream(file, CompressionMode.Decompress);
-        return Parse(unzipped, path, rank);
-    }
-
-    private static bool IsGzip(FileStream file)
-    {
-        Span<byte> start = stackalloc byte[2];
-        int read = file.ReadAtLeast(start, 2, throwOnEndOfStream: false);
-        file.Position = 0;
-        return read == 2 && start[0] == 0x1F && start[1] == 0x8B;
+        using Stream stream = CompressedFile.OpenRead(path);
+        return Parse(stream, path, rank);
     }
 
     private static IdxArray Parse(Stream stream, string path, int rank)
     {
         Span<byte> header = stackalloc byte[4 + (4 * MaxRank)];
         Span<byte> magic = header[..4];
-        int read = Fill(stream, path, magic);
+        int read = CompressedFile.Fill(stream, path, magic);
+        if (read == 0)
+        {
+            throw Malformed(path, "is empty", "an IDX header");
+        }
+
         if (read < 4)
         {
             throw Malformed(path, $"ends after {read} bytes", "an IDX header of at least 8 bytes");
@@ -69,7 +54,7 @@ public static class IdxFile
         }
 
         Span<byte> sizes = header.Slice(4, 4 * rank);
-        read = Fill(stream, path, sizes);
+        read = CompressedFile.Fill(stream, path, sizes);
         if (read < sizes.Length)
         {
             throw Malformed(path, $"ends after {4 + read} bytes", $"a header of {4 + sizes.Length} bytes for rank {rank}");
@@ -114,7 +99,7 @@ public static class IdxFile
         }
 
         Span<byte> beyond = stackalloc byte[1];
-        if (Fill(stream, path, beyond) > 0)
+        if (CompressedFile.Fill(stream, path, beyond) > 0)
         {
             throw Malformed(path, $"goes on after {count} values", $"its end there, for {shape}");
         }
@@ -130,7 +115,7 @@ public static class IdxFile
         int filled = 0;
         while (true)
         {
-            filled += Fill(stream, path, values.AsSpan(filled));
+            filled += CompressedFile.Fill(stream, path, values.AsSpan(filled));
             if (filled < values.Length)
             {
                 return values[..filled];
@@ -145,21 +130,8 @@ public static class IdxFile
         }
     }
 
-    /// <summary>Reads until <paramref name="bytes"/> is full or the file ends; returns how many were read.</summary>
-    private static int Fill(Stream stream, string path, Span<byte> bytes)
-    {
-        try
-        {
-            return stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-        }
-        catch (InvalidDataException failure)
-        {
-            throw Malformed(path, $"is corrupt gzip ({failure.Message.TrimEnd('.')})", "a whole gzip file", failure);
-        }
-    }
-
     private static uint Magic(int rank) => (uint)((UnsignedByte << 8) | rank);
 
-    private static InvalidDataException Malformed(string path, string found, string wanted, Exception? inner = null) =>
-        new($"{path} {found}; wanted {wanted}.", inner);
+    private static InvalidDataException Malformed(string path, string found, string wanted) =>
+        new($"{path} {found}; wanted {wanted}.");
 }

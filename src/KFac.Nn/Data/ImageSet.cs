@@ -1,33 +1,47 @@
 namespace KFac.Nn;
 
-/// <summary>Grey-scale images with one label each, on the host.</summary>
-/// <remarks>Pixels are bytes, row-major, image after image; training sees them divided by 255.</remarks>
+/// <summary>Images with one label each, on the host.</summary>
+/// <remarks>Pixels are bytes, image after image; an image is one plane per channel, each row-major. Training sees them
+/// divided by 255.</remarks>
 public sealed class ImageSet
 {
     private readonly ReadOnlyMemory<byte> _pixels;
     private readonly ReadOnlyMemory<byte> _labels;
 
+    /// <summary>Borrows the arrays of grey-scale images.</summary>
+    /// <inheritdoc cref="ImageSet(int, int, int, ReadOnlyMemory{byte}, ReadOnlyMemory{byte})"/>
+    public ImageSet(int height, int width, ReadOnlyMemory<byte> pixels, ReadOnlyMemory<byte> labels)
+        : this(1, height, width, pixels, labels)
+    {
+    }
+
     /// <summary>Borrows the arrays.</summary>
+    /// <param name="channels">Planes of an image.</param>
     /// <param name="height">Rows of an image.</param>
     /// <param name="width">Columns of an image.</param>
-    /// <param name="pixels"><c>count·height·width</c> values.</param>
+    /// <param name="pixels"><c>count·channels·height·width</c> values.</param>
     /// <param name="labels">One per image.</param>
     /// <exception cref="ArgumentException">The numbers of pixels and labels do not belong together.</exception>
-    public ImageSet(int height, int width, ReadOnlyMemory<byte> pixels, ReadOnlyMemory<byte> labels)
+    public ImageSet(int channels, int height, int width, ReadOnlyMemory<byte> pixels, ReadOnlyMemory<byte> labels)
     {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(channels);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
-        if (pixels.Length != (long)labels.Length * height * width)
+        if (pixels.Length != (long)labels.Length * channels * height * width)
         {
             throw new ArgumentException(
-                $"There are {pixels.Length} pixels; wanted {(long)labels.Length * height * width} for {labels.Length} labels of {height}×{width} images.");
+                $"There are {pixels.Length} pixels; wanted {(long)labels.Length * channels * height * width} for {labels.Length} labels of {channels}×{height}×{width} images.");
         }
 
+        Channels = channels;
         Height = height;
         Width = width;
         _pixels = pixels;
         _labels = labels;
     }
+
+    /// <summary>Planes of an image: 1 for grey, 3 for red, green and blue.</summary>
+    public int Channels { get; }
 
     /// <summary>Rows of an image.</summary>
     public int Height { get; }
@@ -38,8 +52,8 @@ public sealed class ImageSet
     /// <summary>Number of images.</summary>
     public int Count => _labels.Length;
 
-    /// <summary>Pixels of one image.</summary>
-    public int PixelCount => Height * Width;
+    /// <summary>Values of one image, all channels together.</summary>
+    public int PixelCount => Channels * Height * Width;
 
     /// <summary>All labels.</summary>
     public ReadOnlySpan<byte> Labels => _labels.Span;
@@ -52,7 +66,7 @@ public sealed class ImageSet
 
     /// <summary>The images from <paramref name="start"/> on, <paramref name="count"/> of them, without copying.</summary>
     public ImageSet Slice(int start, int count) => new(
-        Height, Width, _pixels.Slice(start * PixelCount, count * PixelCount), _labels.Slice(start, count));
+        Channels, Height, Width, _pixels.Slice(start * PixelCount, count * PixelCount), _labels.Slice(start, count));
 
     /// <summary>CRC-32C of pixels and labels: tells whether a checkpoint belongs to this data.</summary>
     public uint Fingerprint() =>
