@@ -1,11 +1,17 @@
 using System.CommandLine;
+using System.Globalization;
+using KFac.Kernels;
 
 namespace KFac.Cli;
 
 /// <summary>The options that every command takes.</summary>
 internal sealed class CommonOptions
 {
-    private readonly Option<string> _device = OptionFactory.Choice("--device", "Where to compute.", "auto", "cpu", "cuda", "auto");
+    private readonly Option<string> _device = OptionFactory.Text(
+        "--device", "cpu|cuda|cuda:N|auto", "Where to compute; cuda:N is the GPU of that number.", "auto", IsDevice, "cpu, cuda, cuda:N or auto");
+
+    private readonly Option<string> _precision = OptionFactory.Choice(
+        "--precision", "How a GPU multiplies matrices: as accurate as float32, or faster.", "float32", "float32", "tf32", "bfloat16", "fma");
 
     private readonly Option<int?> _threads = OptionFactory.OptionalNumber<int>(
         "--threads", "N", "Threads of the CPU device; all cores when absent.", static value => value is >= 1 and <= 1024, "a whole number from 1 to 1024");
@@ -26,7 +32,7 @@ internal sealed class CommonOptions
     /// <summary>Makes the options valid on every command below <paramref name="root"/>.</summary>
     public void AddTo(RootCommand root)
     {
-        foreach (Option option in (Option[])[_device, _threads, _seed, _json, _verbose])
+        foreach (Option option in (Option[])[_device, _threads, _precision, _seed, _json, _verbose])
         {
             option.Recursive = true;
             root.Add(option);
@@ -37,15 +43,21 @@ internal sealed class CommonOptions
     public CommonValues Read(ParseResult parse) => new(
         parse.GetRequiredValue(_device),
         parse.GetValue(_threads),
+        Enum.Parse<MatrixPrecision>(parse.GetRequiredValue(_precision), ignoreCase: true),
         parse.GetValue(_seed),
         parse.GetValue(_json),
         parse.GetValue(_verbose));
+
+    private static bool IsDevice(string text) => text is "cpu" or "cuda" or "auto"
+        || (text.StartsWith("cuda:", StringComparison.Ordinal)
+            && int.TryParse(text.AsSpan("cuda:".Length), NumberStyles.None, CultureInfo.InvariantCulture, out _));
 }
 
 /// <summary>Values of the <see cref="CommonOptions"/>.</summary>
-/// <param name="Device"><c>cpu</c>, <c>cuda</c> or <c>auto</c>.</param>
+/// <param name="Device"><c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>auto</c>.</param>
 /// <param name="Threads">Threads of the CPU device; null for every core.</param>
+/// <param name="Precision">How a GPU multiplies matrices.</param>
 /// <param name="Seed">Seed of all random numbers.</param>
 /// <param name="Json">Whether the result is printed as JSON.</param>
 /// <param name="Verbose">Whether a failure prints its stack trace.</param>
-internal sealed record CommonValues(string Device, int? Threads, ulong Seed, bool Json, bool Verbose);
+internal sealed record CommonValues(string Device, int? Threads, MatrixPrecision Precision, ulong Seed, bool Json, bool Verbose);

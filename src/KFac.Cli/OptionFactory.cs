@@ -51,6 +51,17 @@ internal static class OptionFactory
             CustomParser = result => ParseNumber(result, isValid, wanted) ?? default,
         };
 
+    /// <summary>Text with a default.</summary>
+    /// <inheritdoc cref="OptionalNumber"/>
+    public static Option<string> Text(
+        string name, string helpName, string description, string defaultValue, Func<string, bool> isValid, string wanted) => new(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = result => isValid(Token(result)) ? Token(result) : Refuse<string>(result, wanted),
+        };
+
     /// <summary>Text of a form of its own that may be left out; null then.</summary>
     /// <param name="parse">Null for text that is not of the form.</param>
     public static Option<T?> OptionalText<T>(string name, string description, Func<string, T?> parse, string wanted)

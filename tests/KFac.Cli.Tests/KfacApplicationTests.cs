@@ -13,7 +13,7 @@ public sealed class KfacApplicationTests : IDisposable
     [InlineData("Required command")]
     [InlineData("'frobnicate' is neither a command nor an option", "frobnicate")]
     [InlineData("'--frobnicate' is neither a command nor an option", "devices", "--frobnicate")]
-    [InlineData("--device is 'tpu'; wanted cpu, cuda or auto", "devices", "--device", "tpu")]
+    [InlineData("--device is 'tpu'; wanted cpu, cuda, cuda:N or auto", "devices", "--device", "tpu")]
     [InlineData("--threads is '0'; wanted a whole number from 1 to 1024", "devices", "--threads", "0")]
     [InlineData("--threads is 'x'; wanted", "devices", "--threads", "x")]
     [InlineData("--seed is '-1'; wanted", "devices", "--seed", "-1")]
