@@ -15,6 +15,8 @@ case "${1:-}" in
 esac
 command -v "$compiler" >/dev/null || { echo "compile-ptx.sh: there is no $compiler; install it with: apt-get install clang-19" >&2; exit 1; }
 
+version="$("$compiler" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')"
+
 # The file and all that it includes from Source/, each once.
 sources() {
     local queue=("$1") seen=" " file
@@ -33,7 +35,7 @@ compile() {
     "$compiler" -x cuda --cuda-device-only -nocudainc -nocudalib "--cuda-gpu-arch=$architecture" -std=c++20 -O3 \
         -ffp-contract=off -fno-ident -Wall -Wextra -Werror -Wno-unknown-cuda-version -S "Source/$source" -o "$target.tmp"
     {
-        echo "// Made by compile-ptx.sh; do not edit."
+        echo "// Made by compile-ptx.sh with clang $version; do not edit."
         while read -r file; do
             echo "// source $file $(sha256sum <"Source/$file" | cut -d' ' -f1)"
         done < <(sources "$source")
