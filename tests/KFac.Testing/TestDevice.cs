@@ -1,31 +1,57 @@
 using KFac.Kernels;
+using KFac.Kernels.Cuda;
+using KFac.Testing.HostExecution;
 using Xunit;
 
 namespace KFac.Testing;
 
 /// <summary>The devices that the conformance suites run on, by a key that shows in the test's name.</summary>
-/// <remarks>A key is <c>device/vectors/threads</c>, for example <c>cpu/Avx2/2</c>. The CPU's narrower instruction sets are
-/// forced, so each path is tested on every machine that has the widest.</remarks>
+/// <remarks>A key of the CPU is <c>cpu/vectors/threads</c>, for example <c>cpu/Avx2/2</c>. The narrower instruction sets are
+/// forced, so each path is tested on every machine that has the widest. <c>cuda/host</c> is the CUDA device with its kernels
+/// compiled for the processor; its tests are skipped where there is no C++ compiler.</remarks>
 public static class TestDevice
 {
-    /// <summary>Every key that can be opened here.</summary>
-    public static IReadOnlyList<string> Keys { get; } = ListKeys();
+    /// <summary>The CUDA device without a GPU.</summary>
+    public const string CudaHost = "cuda/host";
+
+    /// <summary>Keys of the CPU: one result in all bits.</summary>
+    public static IReadOnlyList<string> CpuKeys { get; } = ListCpuKeys();
+
+    /// <summary>Every key.</summary>
+    public static IReadOnlyList<string> Keys { get; } = [.. CpuKeys, CudaHost];
 
     /// <summary>Theory data: one row a key.</summary>
     public static TheoryData<string> All { get; } = new(Keys);
 
+    /// <summary>Theory data: one row a key of the CPU.</summary>
+    public static TheoryData<string> Cpu { get; } = new(CpuKeys);
+
     /// <summary>The fastest device: for tests that are about something other than kernels.</summary>
     public static Device OpenDefault() => Device.Open("cpu", new DeviceOptions { Threads = 2 });
 
+    /// <summary>Opens the device of a key; skips the test where it cannot be opened.</summary>
     public static Device Open(string key)
     {
+        if (key == CudaHost)
+        {
+            return OpenCudaHost(new DeviceOptions());
+        }
+
         string[] parts = key.Split('/');
         return Device.Open(
             parts[0],
             new DeviceOptions { MaxVectorWidth = Enum.Parse<VectorWidth>(parts[1]), Threads = int.Parse(parts[2]) });
     }
 
-    private static List<string> ListKeys()
+    /// <summary>Opens <see cref="CudaHost"/>; skips the test where there is no C++ compiler.</summary>
+    public static Device OpenCudaHost(DeviceOptions options)
+    {
+        Skip.If(HostCompiler.Default is null, HostCompiler.Reason);
+        var runtime = new HostRuntime(HostProgram.ForLibrary(), HostRuntime.Ampere, options.MemoryLimit ?? long.MaxValue);
+        return new CudaDevice("cuda", runtime, options);
+    }
+
+    private static List<string> ListCpuKeys()
     {
         var keys = new List<string> { "cpu/Portable/2" };
         if (System.Runtime.Intrinsics.X86.Avx2.IsSupported)

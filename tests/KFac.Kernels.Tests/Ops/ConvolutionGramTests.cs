@@ -9,7 +9,7 @@ public class ConvolutionGramTests
     private static readonly (float Alpha, float Beta)[] s_scalars = [(1, 0), (0.25f, 1), (-0.75f, 0.5f), (2, 0), (0, 0.5f)];
     private static readonly SharingScale?[] s_settings = [null, SharingScale.Mean, null, SharingScale.Sum, null, SharingScale.InverseSquareRoot];
 
-    [Theory]
+    [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void Agrees_with_patches_in_float64_over_kernels_strides_padding_and_dilation(string key)
     {
@@ -48,7 +48,7 @@ public class ConvolutionGramTests
         Assert.True(checks > 300);
     }
 
-    [Theory]
+    [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void Agrees_with_patches_in_float64_over_channels_at_tile_edges(string key)
     {
@@ -72,7 +72,7 @@ public class ConvolutionGramTests
         }
     }
 
-    [Theory]
+    [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void Agrees_with_patches_in_float64_across_batches_blocks_of_pixels_and_bands_of_channels(string key)
     {
@@ -89,7 +89,7 @@ public class ConvolutionGramTests
         new Case(pixels, null, true, 0.5f, -1, 3).Check(device, arena);
     }
 
-    [Theory]
+    [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void Groups_are_stacked_blocks(string key)
     {
@@ -134,7 +134,7 @@ public class ConvolutionGramTests
         }
     }
 
-    [Theory]
+    [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void A_nan_reaches_the_elements_of_its_channel_and_no_other(string key)
     {

@@ -29,7 +29,7 @@ public sealed class PhiloxTests
             PhiloxReference.Block([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], 0xa4093822, 0x299f31d0));
     }
 
-    [Theory]
+    [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void UniformIsTheReferencesBitForBit(string key)
     {
@@ -55,7 +55,7 @@ public sealed class PhiloxTests
         {
             var generator = new PhiloxGenerator(Key, 10);
             float[] expected = [.. Enumerable.Range(0, n).Select(_ => generator.NextNormal())];
-            foreach (string key in TestDevice.Keys.Append("cpu/Widest/3"))
+            foreach (string key in TestDevice.CpuKeys.Append("cpu/Widest/3"))
             {
                 using Device device = TestDevice.Open(key);
                 using var arena = new Arena(device);

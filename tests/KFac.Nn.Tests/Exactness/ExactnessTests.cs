@@ -24,7 +24,7 @@ public class ExactnessTests
     }
 
     [Theory]
-    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    [MemberData(nameof(TestDevice.Cpu), MemberType = typeof(TestDevice))]
     public void Every_kind_of_kernel_is_as_exact(string key)
     {
         using Device device = TestDevice.Open(key);

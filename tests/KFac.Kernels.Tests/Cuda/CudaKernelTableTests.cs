@@ -1,0 +1,38 @@
+using KFac.Testing;
+using Xunit;
+
+namespace KFac.Kernels.Tests;
+
+/// <summary>What the CUDA device has. The conformance tests of what it lacks are skipped, so the list of that is kept here.</summary>
+public sealed class CudaKernelTableTests
+{
+    /// <summary>Operations without a CUDA kernel yet; take a line out when its kernel lands.</summary>
+    private static readonly string[] s_missing =
+    [
+        nameof(KernelTable.Activation),
+        nameof(KernelTable.BernoulliCrossEntropy),
+        nameof(KernelTable.Cholesky),
+        nameof(KernelTable.ConvolutionGram),
+        nameof(KernelTable.DampedInverse),
+        nameof(KernelTable.Gemm),
+        nameof(KernelTable.Gram),
+        nameof(KernelTable.LimitProbe),
+        nameof(KernelTable.ParameterUpdate),
+        nameof(KernelTable.Philox),
+        nameof(KernelTable.Reduction),
+        nameof(KernelTable.SegmentReduce),
+        nameof(KernelTable.SoftmaxCrossEntropy),
+        nameof(KernelTable.SymmetricEigen),
+    ];
+
+    [SkippableFact]
+    public void Only_the_listed_kernels_are_missing()
+    {
+        using Device device = TestDevice.Open(TestDevice.CudaHost);
+        KernelTable table = device.DefaultStream.Kernels;
+        IEnumerable<string> missing = typeof(KernelTable).GetProperties()
+            .Where(property => property.GetMethod!.ReturnType.IsInterface && property.GetValue(table) is null)
+            .Select(static property => property.Name);
+        Assert.Equal(s_missing, missing.Order(StringComparer.Ordinal));
+    }
+}
