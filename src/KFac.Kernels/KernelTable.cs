@@ -25,6 +25,10 @@ internal sealed record KernelTable
 
     public IBernoulliCrossEntropyKernel? BernoulliCrossEntropy { get; init; }
 
+    public ILayerNormKernel? LayerNorm { get; init; }
+
+    public ISparseProductKernel? SparseProduct { get; init; }
+
     public IReductionKernel? Reduction { get; init; }
 
     public IPhiloxKernel? Philox { get; init; }

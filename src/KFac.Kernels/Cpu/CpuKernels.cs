@@ -13,6 +13,8 @@ internal static class CpuKernels
         Activation = new CpuActivation(device),
         SoftmaxCrossEntropy = new CpuSoftmaxCrossEntropy(device),
         BernoulliCrossEntropy = new CpuBernoulliCrossEntropy(device),
+        LayerNorm = new CpuLayerNorm(device),
+        SparseProduct = new CpuSparseProduct(device),
         Reduction = new CpuReduction(device),
         Philox = new CpuPhilox(device),
         ParameterUpdate = new CpuParameterUpdate(device),

@@ -48,6 +48,10 @@ public sealed class AllocationTests
         BernoulliCrossEntropy.Gradient(stream, o.Y, o.X, 1, o.Gradient);
         BernoulliCrossEntropy.Sample(stream, o.Y, o.X, default, 0, o.Gradient);
         BernoulliCrossEntropy.HessianRoot(stream, o.Y, o.X, 0, o.Gradient);
+        LayerNorm.Forward(stream, o.X, o.Columns, o.Columns, 1e-5f, o.Y, o.Statistics);
+        LayerNorm.Backward(stream, o.X, o.Statistics, o.Columns, o.Gradient, o.Gradient);
+        LayerNorm.ParameterGradients(stream, o.X, o.Statistics, o.Gradient, 0, o.Columns, o.OtherColumns);
+        SparseProduct.Run(stream, 1, o.Sparse, o.X, 0, o.Y);
         Reduction.Sum(stream, o.X, o.Scalar);
         Reduction.Dot(stream, o.X, o.Y, o.Scalar);
         Reduction.Trace(stream, o.Square, o.Scalar);
@@ -73,6 +77,9 @@ public sealed class AllocationTests
             Rows = arena.Vector<float>(200);
             Columns = arena.Vector<float>(150);
             Labels = arena.Vector<int>(200);
+            OtherColumns = arena.Vector<float>(150);
+            Statistics = arena.Matrix<float>(200, LayerNorm.StatisticsColumns);
+            Sparse = SparseMatrix.FromEntries(device.DefaultStream, arena, 200, 200, [0, 7, 199], [3, 7, 0]);
             Scalar = arena.Vector<double>(1);
             Count = arena.Vector<long>(1);
             device.DefaultStream.Upload(new int[200], Labels);
@@ -97,6 +104,12 @@ public sealed class AllocationTests
         public VectorView<float> Columns { get; }
 
         public VectorView<int> Labels { get; }
+
+        public VectorView<float> OtherColumns { get; }
+
+        public MatrixView<float> Statistics { get; }
+
+        public SparseMatrix Sparse { get; }
 
         public VectorView<double> Scalar { get; }
 
