@@ -6,5 +6,7 @@ internal static class CudaKernels
     public static KernelTable Create(CudaStream stream) => new()
     {
         Elementwise = new CudaElementwise(stream),
+        Gemm = new CudaGemm(stream),
+        Gram = new CudaGram(stream),
     };
 }

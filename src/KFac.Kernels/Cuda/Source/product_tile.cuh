@@ -1,0 +1,148 @@
+// A block's tile of a product: slices of both factors stream through shared memory, warps multiply them.
+//
+// A block computes Rows × Columns results, a warp WarpRows × WarpColumns of them, while the next slices of 32 depths are on
+// their way (cp.async, `Stages` slices in shared memory). A lane holds WarpRows·WarpColumns/32 sums.
+//
+// To measure first on a GPU: the table of shapes at the end (split at 64×32 reads 48 words of shared memory a lane for 96 mma;
+// at 64×64 it would read 64 for 192, but hold 128 sums beside 128 words of factors), stages, blocks a multiprocessor.
+// Estimated, not measured: split at 64×32 holds 64 sums, 48 words of factors and 48 of their parts, about 190 registers, so one
+// block of 256 threads and 96 KB of shared memory a multiprocessor; tf32 at 64×64 about 210 registers, two blocks of 128.
+#pragma once
+
+#include "product_multiplier.cuh"
+
+namespace kfac {
+
+// Adds `slices` slices to the sums. `observe` sees every slice of the left factor once it has arrived. `reuse` takes the left
+// factor for both, `active` says whether this warp's results are wanted. Ends with a barrier: shared memory is free again.
+template <class Shape, Precision P, class OperandA, class OperandB, class Observer>
+static __device__ __forceinline__ void multiply_slices(
+    float* shared, const OperandA& a, const OperandB& b, int slices, bool reuse, bool active, Sums<Shape>& sums, Observer observe) {
+    const auto tile_a = [&](int slice) { return shared + slice % Shape::Stages * Shape::StageWords; };
+    const auto tile_b = [&](int slice) { return tile_a(slice) + (reuse ? 0 : Shape::Rows * slice_depth); };
+    const auto stage = [&](int slice) {
+        if (slice < slices) {
+            a.stage(tile_a(slice), slice);
+            if (!reuse) {
+                b.stage(tile_b(slice), slice);
+            }
+        }
+
+        commit_copies();
+    };
+    const LanePlace<Shape> lane;
+#pragma unroll 1
+    for (int slice = 0; slice < Shape::Stages - 1; ++slice) {
+        stage(slice);
+    }
+
+    for (int slice = 0; slice < slices; ++slice) {
+        wait_copies<Shape::Stages - 2>();
+        __syncthreads();
+        stage(slice + Shape::Stages - 1);
+        if (active) {
+            multiply_slice<Shape, P, OperandA::along, OperandB::along>(tile_a(slice), tile_b(slice), lane, sums);
+        }
+
+        observe(tile_a(slice));
+    }
+
+    wait_copies<0>();
+    __syncthreads();
+}
+
+// Split factors make NaN of an infinity; such a sum, and any other NaN, is summed again from the elements themselves.
+template <class Shape, class OperandA, class OperandB>
+static __device__ __forceinline__ void repair(float* shared, const OperandA& a, const OperandB& b, Sums<Shape>& sums) {
+    bool any = false;
+    for_each_sum<Shape>(sums, [&](float& sum, int) { any |= is_nan(sum); });
+    if (!any) {
+        return;
+    }
+
+    const LanePlace<Shape> lane;
+    float* const own = shared + threadIdx.x;
+    for_each_sum<Shape>(sums, [&](float& sum, int index) { own[index * Shape::Threads] = sum; });
+#pragma unroll 1
+    for (int index = 0; index < Shape::Sums; ++index) {
+        const int j = index % 4, run = index / 4 % 2, slab_b = index / 8 % Shape::SlabsB;
+        const int i = index / (8 * Shape::SlabsB) % 4, slab_a = index / (32 * Shape::SlabsB);
+        const int line_a = lane.row_of(slab_a, i), line_b = lane.column_of(slab_b, run) + j;
+        if (is_nan(own[index * Shape::Threads]) && line_a < a.lines && line_b < b.lines) {
+            float sum = 0.0f;
+            for (int k = 0; k < a.depth && !is_nan(sum); ++k) {
+                sum = fma(a.at(line_a, k), b.at(line_b, k), sum);
+            }
+
+            own[index * Shape::Threads] = sum;
+        }
+    }
+
+    for_each_sum<Shape>(sums, [&](float& sum, int index) { sum = own[index * Shape::Threads]; });
+}
+
+// Where results go: c ← alpha·sum + beta·c. With beta = 0 the old c is not read.
+struct Result {
+    float* c;
+    long long stride;
+    int rows, columns;
+    float alpha, beta;
+    bool aligned;
+
+    __device__ __forceinline__ void store(int row, int column, const float (&sums)[4]) const {
+        if (row >= rows || column >= columns) {
+            return;
+        }
+
+        float* const to = c + row * stride + column;
+        if (aligned && column + 4 <= columns) {
+            const float4 old = beta == 0.0f ? make_float4(0.0f, 0.0f, 0.0f, 0.0f) : *reinterpret_cast<const float4*>(to);
+            *reinterpret_cast<float4*>(to) =
+                make_float4(combine(sums[0], old.x), combine(sums[1], old.y), combine(sums[2], old.z), combine(sums[3], old.w));
+            return;
+        }
+
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            if (column + j < columns) {
+                to[j] = combine(sums[j], beta == 0.0f ? 0.0f : to[j]);
+            }
+        }
+    }
+
+    __device__ __forceinline__ float combine(float sum, float old) const { return beta == 0.0f ? alpha * sum : fma(beta, old, alpha * sum); }
+};
+
+template <class Shape>
+static __device__ __forceinline__ void store_tile(const Sums<Shape>& sums, const Result& result) {
+    const LanePlace<Shape> lane;
+#pragma unroll
+    for (int row = 0; row < Shape::SlabsA * 4; ++row) {
+#pragma unroll
+        for (int column = 0; column < Shape::SlabsB * 2; ++column) {
+            result.store(
+                lane.row_of(row / 4, row % 4), lane.column_of(column / 2, column % 2), sums.at[row / 4][row % 4][column / 2][column % 2]);
+        }
+    }
+}
+
+// Shapes by precision. `large` where there are blocks enough; `small` for small results.
+template <Precision P>
+struct Shapes {
+    using large = TileShape<128, 128, 64, 32, 3>;
+    using small = TileShape<64, 64, 32, 32, 3>;
+};
+
+template <>
+struct Shapes<Precision::tf32> {
+    using large = TileShape<128, 128, 64, 64, 3>;
+    using small = TileShape<64, 64, 32, 32, 3>;
+};
+
+template <>
+struct Shapes<Precision::bf16> {
+    using large = TileShape<128, 128, 64, 64, 3>;
+    using small = TileShape<64, 64, 32, 32, 3>;
+};
+
+}  // namespace kfac
