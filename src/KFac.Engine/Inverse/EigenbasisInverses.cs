@@ -45,8 +45,8 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         _status = Arena.Vector<int>(slots);
         _extremes = Arena.Vector<float>(2 * slots);
         _hostExtremes = new float[2 * slots];
-        _first = Arena.Vector<float>(LargestGradient(layers));
-        _second = Arena.Vector<float>(_first.Length);
+        _first = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
+        _second = Arena.Vector<float>(LargestGradient(layers));
         for (int slot = 0; slot < slots; slot++)
         {
             int width = IsA(slot) ? layers[slot / 2].FactorInputWidth : layers[slot / 2].OutputWidth;
@@ -93,14 +93,24 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     {
         Basis a = _bases[2 * layer];
         Basis b = _bases[(2 * layer) + 1];
-        int size = gradient.Rows * gradient.Columns;
-        MatrixView<float> left = _first.Slice(0, size).AsMatrix(gradient.Rows, gradient.Columns);
-        MatrixView<float> both = _second.Slice(0, size).AsMatrix(gradient.Rows, gradient.Columns);
+        MatrixView<float> left = MatrixIn(_first, gradient.Rows, gradient.Columns);
+        MatrixView<float> both = MatrixIn(_second, gradient.Rows, gradient.Columns);
         Gemm.Run(Stream, Transpose.Yes, Transpose.No, 1, b.Vectors, gradient, 0, left);
         Gemm.Run(Stream, Transpose.No, Transpose.No, 1, left, a.Vectors, 0, both);
-        Elementwise.KroneckerDivide(Stream, both, b.Values, a.Values, (float)_dampings[layer], both);
-        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, b.Vectors, both, 0, left);
-        Gemm.Run(Stream, Transpose.No, Transpose.Yes, 1, left, a.Vectors, 0, update);
+        DivideAndReturn(layer, both, update);
+    }
+
+    private protected override void ApplyRowsCore(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update)
+    {
+        int rows = inputs.Rows;
+        MatrixView<float> right = MatrixIn(_first, rows, inputs.Columns);
+        MatrixView<float> left = _first.Slice(rows * inputs.Columns, rows * outputGradients.Columns).AsMatrix(rows, outputGradients.Columns);
+        MatrixView<float> both = MatrixIn(_second, update.Rows, update.Columns);
+        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, inputs, _bases[2 * layer].Vectors, 0, right);
+        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, outputGradients, _bases[(2 * layer) + 1].Vectors, 0, left);
+        Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, left, right, 0, both);
+        DivideAndReturn(layer, both, update);
     }
 
     private protected override void VisitInverses(IStateVisitor visitor)
@@ -117,6 +127,17 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         {
             visitor.Real($"bases.damping.{Layers[layer].Name}", ref _dampings[layer]);
         }
+    }
+
+    /// <summary><c>update ← Q_B [both / (b·aᵀ + λ)] Q_Aᵀ</c>; overwrites what it is given.</summary>
+    private void DivideAndReturn(int layer, MatrixView<float> both, MatrixView<float> update)
+    {
+        Basis a = _bases[2 * layer];
+        Basis b = _bases[(2 * layer) + 1];
+        MatrixView<float> left = MatrixIn(_first, both.Rows, both.Columns);
+        Elementwise.KroneckerDivide(Stream, both, b.Values, a.Values, (float)_dampings[layer], both);
+        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, b.Vectors, both, 0, left);
+        Gemm.Run(Stream, Transpose.No, Transpose.Yes, 1, left, a.Vectors, 0, update);
     }
 
     private static bool IsA(int slot) => slot % 2 == 0;

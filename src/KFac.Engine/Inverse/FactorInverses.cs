@@ -39,7 +39,7 @@ internal sealed class FactorInverses : KroneckerInverses
         _hostStatus = new int[slots];
         _traces = new TraceReader(stream, Arena, slots);
         _status = Arena.Vector<int>(slots);
-        _scratch = Arena.Vector<float>(LargestGradient(layers));
+        _scratch = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
         for (int slot = 0; slot < slots; slot++)
         {
             int width = IsA(slot) ? layers[LayerOf(slot)].FactorInputWidth : layers[LayerOf(slot)].OutputWidth;
@@ -87,11 +87,28 @@ internal sealed class FactorInverses : KroneckerInverses
         MatrixView<float> left = gradient;
         if (_slotsPerLayer == 2)
         {
-            left = _scratch.Slice(0, gradient.Rows * gradient.Columns).AsMatrix(gradient.Rows, gradient.Columns);
+            left = MatrixIn(_scratch, gradient.Rows, gradient.Columns);
             Gemm.Run(Stream, Transpose.No, Transpose.No, 1, _inverses[slot + 1], gradient, 0, left);
         }
 
         Gemm.Run(Stream, Transpose.No, Transpose.No, 1, left, _inverses[slot], 0, update);
+    }
+
+    private protected override void ApplyRowsCore(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update)
+    {
+        int slot = layer * _slotsPerLayer;
+        int rows = inputs.Rows;
+        MatrixView<float> right = MatrixIn(_scratch, rows, inputs.Columns);
+        MatrixView<float> left = outputGradients;
+        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, inputs, _inverses[slot], 0, right);
+        if (_slotsPerLayer == 2)
+        {
+            left = _scratch.Slice(rows * inputs.Columns, rows * left.Columns).AsMatrix(rows, left.Columns);
+            Gemm.Run(Stream, Transpose.No, Transpose.No, 1, outputGradients, _inverses[slot + 1], 0, left);
+        }
+
+        Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, left, right, 0, update);
     }
 
     private protected override void VisitInverses(IStateVisitor visitor)

@@ -11,6 +11,8 @@ namespace KFac.Engine;
 public abstract class KroneckerInverses : IStateful, IDisposable
 {
     private readonly NumericalEventLog _log;
+    private readonly int[] _mostRows;
+    private VectorView<float> _product;
     private long _updates;
 
     private protected KroneckerInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
@@ -20,6 +22,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         Options = options;
         Arena = new Arena(stream.Device);
         _log = new NumericalEventLog(layers, options.OnEvent);
+        _mostRows = [.. layers.Select(layer => RowCost.MostRows(options.Style, layer))];
     }
 
     /// <summary>Numerical events so far, by layer and kind.</summary>
@@ -71,13 +74,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     /// <exception cref="InvalidOperationException">Nothing has been inverted yet.</exception>
     public void Apply(int layer, MatrixView<float> gradient, MatrixView<float> update)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(layer);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, Layers.Count);
-        if (_updates == 0)
-        {
-            throw new InvalidOperationException("There are no inverses before the first update.");
-        }
-
+        CheckReady(layer);
         KroneckerLayer description = Layers[layer];
         if (gradient.Rows != description.OutputWidth || gradient.Columns != description.FactorInputWidth)
         {
@@ -86,6 +83,53 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         }
 
         ApplyCore(layer, gradient, update);
+    }
+
+    /// <summary>Applies a layer's damped inverse to <c>∇W = scale·GᵀX</c>, given by its rows.</summary>
+    /// <remarks>Up to <see cref="MostRows"/> rows are preconditioned before they are multiplied,
+    /// <c>scale·(B⁻¹Gᵀ)(X A⁻¹)</c>, which is the same update and costs less; more make the gradient first.</remarks>
+    /// <param name="layer">Index of the layer.</param>
+    /// <param name="outputGradients">G, [N, P_out].</param>
+    /// <param name="inputs">X, [N, P_in], or [N, P_in + 1] with a last column of ones for the bias.</param>
+    /// <param name="scale">A finite number.</param>
+    /// <param name="update">[P_out, P_in] or [P_out, P_in + 1]; must not overlap the rows.</param>
+    /// <exception cref="InvalidOperationException">Nothing has been inverted yet.</exception>
+    public void ApplyRows(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update)
+    {
+        CheckReady(layer);
+        KroneckerLayer description = Layers[layer];
+        if (outputGradients.Rows != inputs.Rows
+            || outputGradients.Columns != description.OutputWidth
+            || inputs.Columns != description.FactorInputWidth)
+        {
+            throw new ArgumentException(
+                $"The rows of layer '{description.Name}' are {outputGradients} and {inputs}; wanted equally many of widths {description.OutputWidth} and {description.FactorInputWidth}.");
+        }
+
+        if (inputs.Rows <= _mostRows[layer])
+        {
+            ApplyRowsCore(layer, outputGradients, inputs, scale, update);
+            return;
+        }
+
+        if (_product.Length == 0)
+        {
+            _product = Arena.Vector<float>(LargestGradient(Layers));
+        }
+
+        MatrixView<float> gradient = MatrixIn(_product, description.OutputWidth, description.FactorInputWidth);
+        Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, outputGradients, inputs, 0, gradient);
+        ApplyCore(layer, gradient, update);
+    }
+
+    /// <summary>The most rows of a gradient that <see cref="ApplyRows"/> preconditions before it multiplies them: those for
+    /// which this takes less time.</summary>
+    public int MostRows(int layer)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(layer);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, Layers.Count);
+        return _mostRows[layer];
     }
 
     /// <inheritdoc/>
@@ -131,13 +175,42 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         return largest;
     }
 
+    /// <summary>The most elements that the rows of one layer have together, where rows are preconditioned.</summary>
+    private protected int LargestRows()
+    {
+        int largest = 0;
+        for (int layer = 0; layer < Layers.Count; layer++)
+        {
+            largest = Math.Max(largest, checked(_mostRows[layer] * (Layers[layer].OutputWidth + Layers[layer].FactorInputWidth)));
+        }
+
+        return largest;
+    }
+
+    /// <summary>The first elements of a vector as a matrix.</summary>
+    private protected static MatrixView<float> MatrixIn(VectorView<float> memory, int rows, int columns) =>
+        memory.Slice(0, rows * columns).AsMatrix(rows, columns);
+
     private protected abstract void UpdateCore(ReadOnlySpan<KroneckerPair> factors);
 
     private protected abstract void ApplyCore(int layer, MatrixView<float> gradient, MatrixView<float> update);
 
+    private protected abstract void ApplyRowsCore(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update);
+
     private protected abstract void VisitInverses(IStateVisitor visitor);
 
     private protected void Record(int layer, string factor, NumericalEventKind kind) => _log.Record(layer, factor, kind);
+
+    private void CheckReady(int layer)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(layer);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, Layers.Count);
+        if (_updates == 0)
+        {
+            throw new InvalidOperationException("There are no inverses before the first update.");
+        }
+    }
 
     private void CheckSquare(MatrixView<float> matrix, int width, string factor, int layer)
     {

@@ -67,7 +67,7 @@ public sealed class AdamOptimizer : IOptimizer
     public string Name => _options.Nesterov ? "nadamw" : "adamw";
 
     /// <inheritdoc/>
-    public ICaptureSink? TrainingPassSink => null;
+    public ITrainingSink? TrainingPassSink => null;
 
     /// <inheritdoc/>
     public IReadOnlyList<NumericalEventCount> Events => [];

@@ -28,9 +28,11 @@ public sealed class GradientClipping : IDisposable
     public double MaximumNorm { get; }
 
     /// <summary>Scales the gradients in place where their norm is above the maximum.</summary>
+    /// <param name="sink">What the pass that made the gradients delivered its rows to, so that they are scaled as well; null for
+    /// nobody.</param>
     /// <returns>‖g‖ before clipping.</returns>
     /// <exception cref="NonFiniteCaptureException">A gradient is not finite; the gradients are untouched.</exception>
-    public double Apply(ParameterSet parameters)
+    public double Apply(ParameterSet parameters, ITrainingSink? sink = null)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         MatrixView<float> gradients = parameters.Gradients.AsMatrix(1, parameters.Gradients.Length);
@@ -41,9 +43,14 @@ public sealed class GradientClipping : IDisposable
             _check.ThrowIfNotFinite(parameters);
         }
 
-        if (norm > MaximumNorm)
+        float factor = (float)(MaximumNorm / norm);
+        if (norm > MaximumNorm && sink is not null)
         {
-            Elementwise.Axpby(_stream, (float)(MaximumNorm / norm), gradients, 0, gradients);
+            sink.ScaleGradients(parameters, factor);
+        }
+        else if (norm > MaximumNorm)
+        {
+            Elementwise.Axpby(_stream, factor, gradients, 0, gradients);
         }
 
         return norm;

@@ -2,15 +2,15 @@ namespace KFac.Engine;
 
 /// <summary>Turns gradients into parameter updates.</summary>
 /// <remarks>One step of training is: forward pass; backward pass with weight gradients of the mean-reduced loss, handing
-/// output gradients to <see cref="TrainingPassSink"/> where it is not null; gradient clipping; <see cref="Step"/>.</remarks>
+/// rows to <see cref="TrainingPassSink"/> where it is not null; gradient clipping, with the same sink; <see cref="Step"/>.</remarks>
 public interface IOptimizer : IStateful, IDisposable
 {
     /// <summary>Short name, for example <c>kfac</c> or <c>adamw</c>.</summary>
     string Name { get; }
 
-    /// <summary>Where the next training backward pass shall deliver output gradients; null when nothing is wanted. Only
-    /// the empirical Fisher wants them, which spares it a pass of its own.</summary>
-    ICaptureSink? TrainingPassSink { get; }
+    /// <summary>Where the next training backward pass shall deliver its rows; null when nothing is wanted. The empirical
+    /// Fisher makes B of them, which spares it a pass of its own, and K-FAC preconditions few rows instead of a large gradient.</summary>
+    ITrainingSink? TrainingPassSink { get; }
 
     /// <summary>Numerical events so far (retries, added damping, stale inverses); none for first-order rules.</summary>
     IReadOnlyList<NumericalEventCount> Events { get; }

@@ -22,6 +22,7 @@ public sealed class KfacOptimizer : IOptimizer
     private readonly KroneckerFactors _factors;
     private readonly KroneckerInverses _inverses;
     private readonly GradientCheck _check;
+    private readonly GradientRows _rows;
     private readonly Arena _arena;
     private readonly VectorView<float> _direction;
     private readonly VectorView<float> _velocity;
@@ -50,6 +51,8 @@ public sealed class KfacOptimizer : IOptimizer
         _inverses = KroneckerInverses.Create(device, model.Layers, options.ToInverseOptions());
         _arena = new Arena(device);
         _check = new GradientCheck(_stream, _arena);
+        int[] mostRows = [.. Enumerable.Range(0, model.Layers.Count).Select(layer => options.LowRankGradients ? _inverses.MostRows(layer) : 0)];
+        _rows = new GradientRows(_stream, model.Layers, mostRows, parameters.Values.Length);
         _direction = _arena.Vector<float>(parameters.Values.Length);
         _velocity = _arena.Vector<float>(parameters.Values.Length);
         _products = _arena.Vector<double>(model.Layers.Count);
@@ -62,8 +65,15 @@ public sealed class KfacOptimizer : IOptimizer
 
     /// <inheritdoc/>
     /// <remarks>Asking for it starts a new pass: what an earlier pass delivered is forgotten.</remarks>
-    public ICaptureSink? TrainingPassSink =>
-        _options.Kind == CurvatureKind.Empirical && _intervals.UpdatesFactors(_step) ? _factors.BeginTrainingPass() : null;
+    public ITrainingSink? TrainingPassSink
+    {
+        get
+        {
+            bool forFactors = _options.Kind == CurvatureKind.Empirical && _intervals.UpdatesFactors(_step);
+            _rows.Reset(forFactors ? _factors.BeginTrainingPass() : null);
+            return forFactors || _options.LowRankGradients ? _rows : null;
+        }
+    }
 
     /// <inheritdoc/>
     public IReadOnlyList<NumericalEventCount> Events => _inverses.Events;
@@ -83,7 +93,12 @@ public sealed class KfacOptimizer : IOptimizer
             throw new ArgumentException("The model is another than the optimizer was made for.", nameof(model));
         }
 
-        _check.ThrowIfNotFinite(parameters);
+        bool byRows = _rows.Hold(parameters);
+        if (!byRows)
+        {
+            _check.ThrowIfNotFinite(parameters);
+        }
+
         if (_intervals.UpdatesFactors(_step))
         {
             _factors.Update(new PhiloxKey(_options.Seed, SampleSequences + (ulong)_step));
@@ -94,11 +109,12 @@ public sealed class KfacOptimizer : IOptimizer
             _inverses.Update(_factors.Pairs);
         }
 
-        Precondition(parameters);
+        Precondition(parameters, byRows);
         ClipByKl(parameters, learningRate);
         var momentum = new MomentumStep(
             (float)learningRate, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
         ParameterUpdate.Momentum(_stream, momentum, _direction, _velocity, parameters.Values);
+        _rows.Reset(null);
         _step++;
     }
 
@@ -117,6 +133,7 @@ public sealed class KfacOptimizer : IOptimizer
     {
         _factors.Dispose();
         _inverses.Dispose();
+        _rows.Dispose();
         _arena.Dispose();
     }
 
@@ -152,14 +169,18 @@ public sealed class KfacOptimizer : IOptimizer
         }
     }
 
-    private void Precondition(ParameterSet parameters)
+    private void Precondition(ParameterSet parameters, bool byRows)
     {
         for (int i = 0; i < parameters.Blocks.Count; i++)
         {
             ParameterBlock block = parameters.Blocks[i];
             MatrixView<float> gradient = parameters.GradientsOf(block);
             MatrixView<float> direction = ParameterSet.View(_direction, block);
-            if (block.Layer >= 0)
+            if (block.Layer >= 0 && byRows && _rows.TryGet(block.Layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
+            {
+                _inverses.ApplyRows(block.Layer, outputGradients, inputs, _rows.Scale, direction);
+            }
+            else if (block.Layer >= 0)
             {
                 _inverses.Apply(block.Layer, gradient, direction);
             }

@@ -32,6 +32,10 @@ public sealed record KfacOptions : FactorOptions
     /// <summary>κ of KL clipping, which keeps steps in bounds while the model still changes fast; null leaves the update as it is.</summary>
     public double? KlClip { get; init; } = 1e-3;
 
+    /// <summary>Whether a gradient of few rows is preconditioned through them, <c>(B⁻¹Gᵀ)(X A⁻¹)</c>, where that costs less and the
+    /// training pass delivered them to <see cref="IOptimizer.TrainingPassSink"/>. The update is the same up to rounding.</summary>
+    public bool LowRankGradients { get; init; } = true;
+
     /// <summary>Seed of the Monte-Carlo samples; step k draws from a sequence of its own.</summary>
     public ulong Seed { get; init; }
 

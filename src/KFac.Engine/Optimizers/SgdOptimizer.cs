@@ -51,7 +51,7 @@ public sealed class SgdOptimizer : IOptimizer
     public string Name => "sgd";
 
     /// <inheritdoc/>
-    public ICaptureSink? TrainingPassSink => null;
+    public ITrainingSink? TrainingPassSink => null;
 
     /// <inheritdoc/>
     public IReadOnlyList<NumericalEventCount> Events => [];

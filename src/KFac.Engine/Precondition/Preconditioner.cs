@@ -23,13 +23,49 @@ public static class Preconditioner
         DampingStyle style,
         MatrixView<float> update)
     {
-        ArgumentNullException.ThrowIfNull(stream);
-        KroneckerLayer[] layer = [new KroneckerLayer("gradient", gradient.Columns, gradient.Rows, HasBias: false)];
-        var options = new InverseOptions { Style = style, Damping = damping, OnEvent = RefuseStandIn };
-        using KroneckerInverses inverses = KroneckerInverses.Create(stream, layer, options);
-        inverses.Update([new KroneckerPair(a, b)]);
+        using KroneckerInverses inverses = Invert(stream, a, b, gradient.Rows, gradient.Columns, damping, style);
         inverses.Apply(0, gradient, update);
         return inverses.Events;
+    }
+
+    /// <summary><c>update ← (A⊗B + damping)⁻¹ · GᵀX</c>: a gradient given by the rows that make it. Few rows are preconditioned
+    /// themselves, <c>(B⁻¹Gᵀ)(X A⁻¹)</c>; see <see cref="KroneckerInverses.ApplyRows"/>.</summary>
+    /// <param name="outputGradients">G, [N, P_out].</param>
+    /// <param name="inputs">X, [N, P_in]; a bias is a last column of ones.</param>
+    /// <param name="update">[P_out, P_in]; must not overlap the rows.</param>
+    /// <inheritdoc cref="Apply"/>
+    public static IReadOnlyList<NumericalEventCount> ApplyRows(
+        DeviceStream stream,
+        MatrixView<float> a,
+        MatrixView<float> b,
+        MatrixView<float> outputGradients,
+        MatrixView<float> inputs,
+        double damping,
+        DampingStyle style,
+        MatrixView<float> update)
+    {
+        using KroneckerInverses inverses = Invert(stream, a, b, outputGradients.Columns, inputs.Columns, damping, style);
+        inverses.ApplyRows(0, outputGradients, inputs, 1, update);
+        return inverses.Events;
+    }
+
+    private static KroneckerInverses Invert(
+        DeviceStream stream, MatrixView<float> a, MatrixView<float> b, int outputs, int inputs, double damping, DampingStyle style)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        KroneckerLayer[] layer = [new KroneckerLayer("gradient", inputs, outputs, HasBias: false)];
+        var options = new InverseOptions { Style = style, Damping = damping, OnEvent = RefuseStandIn };
+        KroneckerInverses inverses = KroneckerInverses.Create(stream, layer, options);
+        try
+        {
+            inverses.Update([new KroneckerPair(a, b)]);
+            return inverses;
+        }
+        catch
+        {
+            inverses.Dispose();
+            throw;
+        }
     }
 
     private static void RefuseStandIn(NumericalEvent numericalEvent)

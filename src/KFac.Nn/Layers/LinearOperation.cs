@@ -38,6 +38,7 @@ internal sealed class LinearOperation : TapeOperation
 
     private void AddWeightGradients(BackwardPass pass, MatrixView<float> outputGradient)
     {
+        pass.DeliverWeightGradient(Parameter.Index, Input.Value, outputGradient);
         float beta = Parameter.StartContribution(pass);
         Gemm.Run(
             pass.Stream, Transpose.Yes, Transpose.No, 1f, outputGradient, Input.Value, beta, Parameter.WeightGradient);

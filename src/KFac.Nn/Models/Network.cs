@@ -144,10 +144,13 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     }
 
     /// <summary>Computes the gradients of the mean-reduced loss into <see cref="Parameters"/>.</summary>
-    /// <param name="sink">Takes output gradients on the way (empirical Fisher), to be scaled by <see cref="LossTerms"/>; or null.</param>
+    /// <param name="sink">Takes output gradients on the way (empirical Fisher), to be scaled by <see cref="LossTerms"/>, and an
+    /// <see cref="ITrainingSink"/> the rows that make each weight gradient; or null.</param>
     public void Backward(ICaptureSink? sink = null)
     {
         LossEvaluation evaluation = Evaluation;
+        var training = sink as ITrainingSink;
+        training?.BeginPass();
         MatrixView<float> seed = _tape.NewSeeds(Output, 1);
         _loss.Gradient(_stream, evaluation, 1f / LossTerms, seed);
         _tape.Backward(Output, seed, new BackwardOptions(WeightGradients: true, sink, Scale: LossTerms));
@@ -155,6 +158,8 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         {
             parameter.ZeroUnlessWritten(_stream, _tape.LastPass);
         }
+
+        training?.EndPass(Parameters);
     }
 
     /// <inheritdoc/>

@@ -47,8 +47,9 @@ internal sealed class TrainingStep : IStateful, IDisposable
                 $"The training loss is {loss} at step {step}; the run diverged. Try a smaller learning rate or more damping.", step);
         }
 
-        _network.Backward(_optimizer.TrainingPassSink);
-        _clipping?.Apply(_network.Parameters);
+        ITrainingSink? sink = _optimizer.TrainingPassSink;
+        _network.Backward(sink);
+        _clipping?.Apply(_network.Parameters, sink);
         _optimizer.Step(_network, _network.Parameters, learningRate);
         return loss;
     }

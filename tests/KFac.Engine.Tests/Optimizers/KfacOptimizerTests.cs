@@ -176,7 +176,7 @@ public sealed class KfacOptimizerTests : IDisposable
     {
         FakeModel model = TwoLayers();
         var parameters = new FakeParameters(_device, _arena, model.Layers);
-        var options = new KfacOptions { Kind = CurvatureKind.Empirical, FactorInterval = 2 };
+        var options = new KfacOptions { Kind = CurvatureKind.Empirical, FactorInterval = 2, LowRankGradients = false };
         using var optimizer = new KfacOptimizer(_device, model, parameters.Set, options);
         for (int t = 0; t < 4; t++)
         {
@@ -193,7 +193,7 @@ public sealed class KfacOptimizerTests : IDisposable
         }
 
         Assert.Equal(0, model.GradientPasses);
-        using var sampling = new KfacOptimizer(_device, model, parameters.Set, new KfacOptions());
+        using var sampling = new KfacOptimizer(_device, model, parameters.Set, new KfacOptions { LowRankGradients = false });
         Assert.Null(sampling.TrainingPassSink);
     }
 

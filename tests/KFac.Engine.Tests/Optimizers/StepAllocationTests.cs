@@ -15,12 +15,14 @@ public sealed class StepAllocationTests
     {
         long small = BytesPerStep(kind, style, layers: 1, examples: 8);
         long large = BytesPerStep(kind, style, layers: 12, examples: 64);
+        long lowRank = BytesPerStep(kind, style, layers: 2, examples: 64, rows: 6);
 
         Assert.Equal(0, small);
         Assert.Equal(0, large);
+        Assert.Equal(0, lowRank);
     }
 
-    private static long BytesPerStep(CurvatureKind kind, DampingStyle style, int layers, int examples)
+    private static long BytesPerStep(CurvatureKind kind, DampingStyle style, int layers, int examples, int rows = 0)
     {
         const int Steps = 10;
         using Device device = TestDevice.OpenDefault();
@@ -31,17 +33,36 @@ public sealed class StepAllocationTests
         using var optimizer = new KfacOptimizer(device, model, parameters.Set, options);
         model.FillUniform(device.DefaultStream, arena, examples, 1);
         parameters.SetGradients(1);
+        MatrixView<float> inputs = arena.Upload(rows, 24, new float[24 * rows]);
+        MatrixView<float> gradients = arena.Upload(rows, 24, new float[24 * rows]);
         for (int i = 0; i < Steps; i++)
         {
-            optimizer.Step(model, parameters.Set, 1e-3);
+            Step();
         }
 
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < Steps; i++)
         {
-            optimizer.Step(model, parameters.Set, 1e-3);
+            Step();
         }
 
         return (GC.GetAllocatedBytesForCurrentThread() - before) / Steps;
+
+        void Step()
+        {
+            if (rows > 0)
+            {
+                ITrainingSink sink = optimizer.TrainingPassSink!;
+                sink.BeginPass();
+                for (int layer = 0; layer < layers; layer++)
+                {
+                    sink.WeightGradient(layer, inputs, gradients);
+                }
+
+                sink.EndPass(parameters.Set);
+            }
+
+            optimizer.Step(model, parameters.Set, 1e-3);
+        }
     }
 }

@@ -1,4 +1,5 @@
 using KFac.Engine;
+using KFac.Kernels;
 using KFac.Reference;
 using KFac.Testing;
 using Xunit;
@@ -61,6 +62,23 @@ public class LayerGradientTests
         Assert.All(gradients.Deliveries, delivery => Assert.Equal(1f, delivery.Scale));
     }
 
+    /// <summary>∇W is the sum of Gᵀ[X, 1] over what a training sink is handed, for every use of a layer.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void A_training_sink_gets_the_rows_of_every_weight_gradient(string name)
+    {
+        LayerCase layers = LayerCases.Make(name);
+        using var test = new TestNetwork(layers.Root, LossFor(name));
+        test.Forward(layers.Input);
+        test.SetValueTargets();
+        var training = new TrainingCapture(test);
+        test.Network.Backward(training);
+
+        double[] expected = TestData.ToDouble(test.Gradients());
+        ErrorBound.AssertWithinAndSharp(training.Gradients, expected, Tolerance(expected), name);
+        Assert.Equal((1, 1), (training.Begun, training.Ended));
+    }
+
     private static SquaredErrorLoss LossFor(string name) => Width(name) == 3 ? new SquaredErrorLoss(_precision) : new SquaredErrorLoss();
 
     private static int Width(string name) => name is "mean" or "sum" or "inverse root" or "attention" ? 2 : 3;
@@ -109,5 +127,44 @@ public class LayerGradientTests
         var tolerance = new double[expected.Length];
         Array.Fill(tolerance, (4 * ErrorBound.Gamma(64) * largest) + (FiniteDifference.RelativeError * largest));
         return tolerance;
+    }
+
+    /// <summary>Adds up what it is handed.</summary>
+    private sealed class TrainingCapture(TestNetwork test) : ITrainingSink
+    {
+        public float[] Gradients { get; } = new float[test.Network.Parameters.Gradients.Length];
+
+        public int Begun { get; private set; }
+
+        public int Ended { get; private set; }
+
+        public void BeginPass() => Begun++;
+
+        public void EndPass(ParameterSet parameters)
+        {
+            Assert.Same(test.Network.Parameters, parameters);
+            Ended++;
+        }
+
+        public void WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients)
+        {
+            float[] x = test.Read(inputs);
+            float[] g = test.Read(outputGradients);
+            ParameterBlock block = test.Network.Parameters.Blocks.Single(block => block.Layer == layer);
+            for (int i = 0; i < inputs.Rows * block.Rows * block.Columns; i++)
+            {
+                (int n, int row, int column) = (i / (block.Rows * block.Columns), i / block.Columns % block.Rows, i % block.Columns);
+                float input = column < inputs.Columns ? x[(n * inputs.Columns) + column] : 1;
+                Gradients[block.Offset + (row * block.Columns) + column] += g[(n * block.Rows) + row] * input;
+            }
+        }
+
+        public void ScaleGradients(ParameterSet parameters, float factor) => throw new NotSupportedException();
+
+        public void Inputs(int layer, in LayerRows rows) => throw new NotSupportedException();
+
+        public void OutputGradients(int layer, in LayerRows rows)
+        {
+        }
     }
 }
