@@ -19,9 +19,10 @@ internal sealed class HostProcess : IDisposable
     private bool _disposed;
 
     /// <param name="repeatedThreads">Launches of at most this many threads run twice, in opposite orders of threads.</param>
-    public HostProcess(string program, long repeatedThreads)
+    /// <param name="longestSeconds">How long one launch may take before it counts as one that never ends.</param>
+    public HostProcess(string program, long repeatedThreads, int longestSeconds)
     {
-        _process = Process.Start(new ProcessStartInfo(program, [$"{repeatedThreads}"])
+        _process = Process.Start(new ProcessStartInfo(program, [$"{repeatedThreads}", $"{longestSeconds}"])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

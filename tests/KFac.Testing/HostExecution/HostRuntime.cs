@@ -9,6 +9,8 @@ internal sealed class HostRuntime : GpuRuntime
     /// <summary>Launches of at most this many threads run twice, in opposite orders of threads, and must agree bit for bit.</summary>
     private const long RepeatedThreads = 1 << 18;
 
+    private const int LongestSeconds = 120;
+
     private readonly Lock _gate = new();
     private readonly HashSet<string> _modules;
     private readonly Dictionary<nint, long> _blocks = [];
@@ -17,11 +19,13 @@ internal sealed class HostRuntime : GpuRuntime
 
     /// <param name="program">As <see cref="HostProgram"/> builds it.</param>
     /// <param name="memoryLimit">Most bytes held at once.</param>
-    public HostRuntime(string program, GpuProperties properties, long memoryLimit = long.MaxValue)
+    /// <param name="longestSeconds">How long one launch may take before it counts as one that never ends.</param>
+    public HostRuntime(
+        string program, GpuProperties properties, long memoryLimit = long.MaxValue, int longestSeconds = LongestSeconds)
     {
         Properties = properties;
         _memoryLimit = memoryLimit;
-        Process = new HostProcess(program, RepeatedThreads);
+        Process = new HostProcess(program, RepeatedThreads, longestSeconds);
         _modules = [.. Process.ListKernels().Split('\n').Select(static line => line.Split(' ')[0])];
     }
 

@@ -13,6 +13,7 @@
 #include "device_memory.h"
 
 #include <sanitizer/common_interface_defs.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ void fail_with(const char* text) {
 }
 
 // The sanitizers' reports go to standard error; the other side joins them to this.
-static void on_sanitizer_death() {
+static void on_report() {
     const std::string place = where();
     answer_text(1, (place.empty() ? "outside kernels" : place) + ": ");
 }
@@ -94,7 +95,8 @@ static std::string module_of(const Kernel& kernel) {
 
 class Harness {
 public:
-    explicit Harness(long long repeated_threads) : repeated_threads_(repeated_threads) {
+    Harness(long long repeated_threads, unsigned longest_seconds)
+        : repeated_threads_(repeated_threads), longest_seconds_(longest_seconds) {
         for (const Kernel* kernel = kernels(); kernel != nullptr; kernel = kernel->next) {
             kernels_[module_of(*kernel) + " " + kernel->name] = kernel;
         }
@@ -163,7 +165,9 @@ private:
         void* copy = aligned_alloc(64, (arguments.size() + 63) / 64 * 64);
         memcpy(copy, arguments.data(), arguments.size());
         launch.arguments = copy;
+        alarm(longest_seconds_);
         run_in_two_orders(launch);
+        alarm(0);
         free(copy);
     }
 
@@ -219,15 +223,26 @@ private:
     std::vector<char> before_, after_;
     unsigned long long launches_ = 0;
     const long long repeated_threads_;
+    const unsigned longest_seconds_;
 };
+
+static void on_alarm(int) { fail_with("runs for too long: it waits for something that no other thread does"); }
 
 }  // namespace kfac_host
 
-// Launches of at most argv[1] threads run twice, in opposite orders.
+// Called by UndefinedBehaviorSanitizer, which does not call the death callback of AddressSanitizer's library.
+extern "C" void __ubsan_on_report() { kfac_host::on_report(); }
+
+// Launches of at most argv[1] threads run twice, in opposite orders; one may take argv[2] seconds.
 int main(int count, char** arguments) {
     using namespace kfac_host;
     answers = dup(STDOUT_FILENO);
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    __sanitizer_set_death_callback(on_sanitizer_death);
-    Harness(count > 1 ? atoll(arguments[1]) : 0).serve();
+    __sanitizer_set_death_callback(on_report);
+    signal(SIGALRM, on_alarm);
+    if (count == 3) {
+        Harness(atoll(arguments[1]), static_cast<unsigned>(atoi(arguments[2]))).serve();
+    }
+
+    return 2;
 }
