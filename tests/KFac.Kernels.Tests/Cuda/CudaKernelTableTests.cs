@@ -14,14 +14,14 @@ public sealed class CudaKernelTableTests
         nameof(KernelTable.Cholesky),
         nameof(KernelTable.ConvolutionGram),
         nameof(KernelTable.DampedInverse),
-        nameof(KernelTable.Gemm),
-        nameof(KernelTable.Gram),
+        nameof(KernelTable.LayerNorm),
         nameof(KernelTable.LimitProbe),
         nameof(KernelTable.ParameterUpdate),
         nameof(KernelTable.Philox),
         nameof(KernelTable.Reduction),
         nameof(KernelTable.SegmentReduce),
         nameof(KernelTable.SoftmaxCrossEntropy),
+        nameof(KernelTable.SparseProduct),
         nameof(KernelTable.SymmetricEigen),
     ];
 

@@ -4,7 +4,7 @@
 
 #include "product_tile.cuh"
 
-struct GemmArguments {
+struct GemmKernelArguments {
     const float* a;
     const float* b;
     float* c;
@@ -32,7 +32,7 @@ static __device__ __forceinline__ void find_tile(int index, int m, int n, int& r
 }
 
 template <class Shape, Precision P, Along A, Along B>
-static __device__ __forceinline__ void gemm(const GemmArguments& args, float* shared) {
+static __device__ __forceinline__ void gemm(const GemmKernelArguments& args, float* shared) {
     int row, column;
     find_tile<Shape>(static_cast<int>(blockIdx.x), args.m, args.n, row, column);
     const int first = static_cast<int>(blockIdx.y) * args.part_depth;
@@ -60,7 +60,7 @@ static __device__ __forceinline__ void gemm(const GemmArguments& args, float* sh
 
 // Kernels gemm_<precision>_<layouts>_<size>: n as stored, t transposed.
 #define KFAC_GEMM(precision, size, layouts, A, B)                                                                          \
-    KFAC_KERNEL(gemm_##precision##_##layouts##_##size, GemmArguments, kfac::Shapes<kfac::Precision::precision>::size::Threads) { \
+    KFAC_KERNEL(gemm_##precision##_##layouts##_##size, GemmKernelArguments, kfac::Shapes<kfac::Precision::precision>::size::Threads) { \
         KFAC_DYNAMIC_SHARED(float, shared);                                                                                \
         kfac::gemm<kfac::Shapes<kfac::Precision::precision>::size, kfac::Precision::precision, kfac::Along::A, kfac::Along::B>(args, shared); \
     }

@@ -6,7 +6,7 @@
 #include "product_tile.cuh"
 #include "triangle.cuh"
 
-struct GramArguments {
+struct GramKernelArguments {
     const float* x;
     float* parts;        // [ranges, columns, part_stride]; the lower triangle's tiles are written
     float* column_sums;  // [ranges, columns], or null
@@ -52,7 +52,7 @@ struct ColumnSums {
 };
 
 template <class Shape, Precision P>
-static __device__ __forceinline__ void gram(const GramArguments& args, float* shared) {
+static __device__ __forceinline__ void gram(const GramKernelArguments& args, float* shared) {
     static_assert(Shape::Rows == Shape::Columns, "tiles of the triangle are square");
     int row, column;
     find_triangle_tile(static_cast<int>(blockIdx.x), row, column);
@@ -92,7 +92,7 @@ static __device__ __forceinline__ void gram(const GramArguments& args, float* sh
 
 // Kernels gram_<precision>_<size>.
 #define KFAC_GRAM(precision, size)                                                                                   \
-    KFAC_KERNEL(gram_##precision##_##size, GramArguments, kfac::Shapes<kfac::Precision::precision>::size::Threads) { \
+    KFAC_KERNEL(gram_##precision##_##size, GramKernelArguments, kfac::Shapes<kfac::Precision::precision>::size::Threads) { \
         KFAC_DYNAMIC_SHARED(float, shared);                                                                          \
         kfac::gram<kfac::Shapes<kfac::Precision::precision>::size, kfac::Precision::precision>(args, shared);        \
     }
