@@ -41,6 +41,39 @@ internal readonly record struct ConvolutionAxis(int Size, int Kernel, int Stride
         return any;
     }
 
+    /// <summary><see cref="Window"/> of a member; empty where there is none.</summary>
+    public StepRange MemberWindow(int a, int lag, int phase) => IsMember(a, lag, phase) ? Window(a, lag) : default;
+
+    /// <summary>Where the members' windows begin and end, ascending: between two cuts a window has all steps or none.</summary>
+    /// <param name="cuts">Two for every element of the kernel.</param>
+    /// <returns>How many there are; 0 when no window has a step.</returns>
+    public int Cuts(int lag, int phase, Span<int> cuts)
+    {
+        int count = 0;
+        for (int a = 0; a < Kernel; a++)
+        {
+            StepRange window = MemberWindow(a, lag, phase);
+            if (window.Count > 0)
+            {
+                count = Include(window.End, cuts, Include(window.Start, cuts, count));
+            }
+        }
+
+        cuts[..count].Sort();
+        return count;
+    }
+
+    private static int Include(int cut, Span<int> cuts, int count)
+    {
+        if (cuts[..count].Contains(cut))
+        {
+            return count;
+        }
+
+        cuts[count] = cut;
+        return count + 1;
+    }
+
     /// <summary>Pixel of kernel element <paramref name="a"/> at the first output.</summary>
     private int Offset(int a) => (a * Dilation) - Padding;
 

@@ -1,8 +1,15 @@
 namespace KFac.Kernels.Cpu;
 
-/// <summary>Images with their channels last, <c>pixels[((n·H + y)·W + x)·C + c]</c>, as correlations between pixels read them.</summary>
+/// <summary>Images with their channels last, <c>pixels[((n·H + y)·W + x)·pitch + c]</c>, as correlations between pixels read them.</summary>
+/// <param name="pixels"><see cref="Bytes"/> bytes at a 64-byte boundary.</param>
 internal readonly unsafe struct ConvolutionImages(float* pixels, int count, int channels, ConvolutionAxis rows, ConvolutionAxis columns)
 {
+    /// <summary>Elements of a cache line.</summary>
+    private const int Line = 16;
+
+    /// <summary>Elements behind the last pixel that tiles read and make nothing of.</summary>
+    private const int Slack = 3 * Line;
+
     public float* Pixels => pixels;
 
     public int Count => count;
@@ -13,43 +20,63 @@ internal readonly unsafe struct ConvolutionImages(float* pixels, int count, int 
 
     public ConvolutionAxis Columns => columns;
 
+    /// <summary>Elements from a pixel to the next.</summary>
+    public int Pitch => PitchOf(channels);
+
+    /// <summary>Elements from an image to the next.</summary>
+    public long ImagePitch => (long)rows.Size * columns.Size * Pitch;
+
+    /// <summary>Memory that images need.</summary>
+    public static long Bytes(int count, int channels, ConvolutionAxis rows, ConvolutionAxis columns) =>
+        (((long)count * rows.Size * columns.Size * PitchOf(channels)) + Slack) * sizeof(float);
+
     /// <summary>Copies image <paramref name="image"/> from its channels, which follow each other in memory.</summary>
     public void Copy<TSimd, TVector>(int image, float* source)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
         int size = rows.Size * columns.Size;
-        PanelTranspose<TSimd, TVector>.Run(pixels + ((long)image * size * channels), channels, size, channels, new StridedMatrix(source, 1, size));
+        PanelTranspose<TSimd, TVector>.Run(pixels + (image * ImagePitch), Pitch, size, channels, new StridedMatrix(source, 1, size));
     }
 
-    /// <summary>Packs pixels of a region, <paramref name="steps"/> of them from the <paramref name="first"/> on, for a register tile.</summary>
-    /// <param name="rowShift">Pixels by which the rows of the region are moved.</param>
-    /// <param name="columnShift">Pixels by which the columns of the region are moved.</param>
-    public void Pack<TTile>(
-        float* panel, in PixelRegion region, long first, int steps, int rowShift, int columnShift, int channel, int panelChannels)
-        where TTile : struct, IGemmTile
+    /// <summary>The pixels of a region of every image as lines along its longest side, images counting as a third side.</summary>
+    /// <param name="offsets">Receives the lines' offsets; <see cref="MostLines"/> elements.</param>
+    public PixelLines Lines(in PixelRegion region, long* offsets)
     {
-        long line = first / region.Columns.Count;
-        int column = (int)(first % region.Columns.Count);
-        while (steps > 0)
+        var across = new Side(region.Columns.Count, (long)columns.Stride * Pitch);
+        var down = new Side(region.Rows.Count, (long)rows.Stride * columns.Size * Pitch);
+        var images = new Side(count, ImagePitch);
+        Side run = across.Count >= down.Count ? across : down;
+        run = run.Count >= images.Count ? run : images;
+        (Side outer, Side inner) = run == across ? (images, down) : run == down ? (images, across) : (down, across);
+        long y = (region.Rows.Start * rows.Stride) + region.RowPhase;
+        long x = (region.Columns.Start * columns.Stride) + region.ColumnPhase;
+        long start = ((y * columns.Size) + x) * Pitch;
+        for (int i = 0; i < outer.Count; i++)
         {
-            int run = Math.Min(steps, region.Columns.Count - column);
-            int image = (int)(line / region.Rows.Count);
-            int y = ((region.Rows.Start + (int)(line % region.Rows.Count)) * rows.Stride) + region.RowPhase + rowShift;
-            int x = ((region.Columns.Start + column) * columns.Stride) + region.ColumnPhase + columnShift;
-            float* source = pixels + ((((((long)image * rows.Size) + y) * columns.Size) + x) * channels) + channel;
-            TTile.Pack(panel, run, panelChannels, new StridedMatrix(source, (long)columns.Stride * channels, 1));
-            panel += run * TTile.Columns;
-            steps -= run;
-            line++;
-            column = 0;
+            for (int j = 0; j < inner.Count; j++)
+            {
+                offsets[(i * inner.Count) + j] = start + (i * outer.Step) + (j * inner.Step);
+            }
         }
+
+        return new PixelLines((nint)offsets, outer.Count * inner.Count, run.Count, run.Step);
     }
+
+    /// <summary>Lines of a region at the most.</summary>
+    public long MostLines => (long)Math.Max(count, rows.Size) * Math.Max(Math.Min(count, rows.Size), columns.Size);
+
+    /// <summary>Whole cache lines, and of many an odd number so that the same channels of successive pixels fall into all sets of
+    /// the cache; for few channels, where that would be much more memory, just the channels.</summary>
+    private static int PitchOf(int channels)
+    {
+        int lines = (channels + Line - 1) / Line;
+        int pitch = (lines >= 8 ? lines | 1 : lines) * Line;
+        return (pitch - channels) * 7 <= channels ? pitch : channels;
+    }
+
+    private readonly record struct Side(int Count, long Step);
 }
 
 /// <summary>A rectangle of every image's pixels that have the same phase.</summary>
-internal readonly record struct PixelRegion(StepRange Rows, StepRange Columns, int RowPhase, int ColumnPhase)
-{
-    /// <summary>Pixels of an image.</summary>
-    public long Count => (long)Rows.Count * Columns.Count;
-}
+internal readonly record struct PixelRegion(StepRange Rows, StepRange Columns, int RowPhase, int ColumnPhase);

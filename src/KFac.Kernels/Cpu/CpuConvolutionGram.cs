@@ -11,11 +11,14 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     /// <summary>Bytes of images that are correlated before the next ones.</summary>
     private const int BatchBytes = 2 << 20;
 
+    /// <summary>Channels of a group from which on correlating pixels is faster than multiplying patches.</summary>
+    private const int LeastChannels = 8;
+
     public void Expand(in ConvolutionGramArguments arguments)
     {
         for (int group = 0; group < arguments.Shape.Groups; group++)
         {
-            ExpandGroup(arguments, new Group(arguments, group));
+            ExpandGroup(arguments, new ConvolutionGroup(arguments, group));
         }
     }
 
@@ -23,11 +26,11 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     {
         for (int group = 0; group < arguments.Shape.Groups; group++)
         {
-            ReduceGroup(arguments, new Group(arguments, group));
+            ReduceGroup(arguments, new ConvolutionGroup(arguments, group));
         }
     }
 
-    private void ExpandGroup(in ConvolutionGramArguments arguments, Group group)
+    private void ExpandGroup(in ConvolutionGramArguments arguments, ConvolutionGroup group)
     {
         int images = arguments.X.Rows;
         int elements = arguments.Shape.KernelHeight * arguments.Shape.KernelWidth;
@@ -38,8 +41,14 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
             return;
         }
 
-        int batch = Math.Clamp(BatchBytes / sizeof(float) / group.ImageElements, 1, images);
-        using ScratchLease copy = device.Scratch.Rent((long)batch * group.ImageElements * sizeof(float));
+        if (group.Channels < LeastChannels && arguments.Shape.Dilation == 1)
+        {
+            PatchGram.Run(device, group, arguments.AppendOnes, arguments.Alpha, arguments.Beta);
+            return;
+        }
+
+        int batch = (int)Math.Clamp(BatchBytes / ConvolutionImages.Bytes(1, group.Channels, group.Rows, group.Columns), 1, images);
+        using ScratchLease copy = device.Scratch.Rent(ConvolutionImages.Bytes(batch, group.Channels, group.Rows, group.Columns));
         if (group.PixelsArePatches)
         {
             for (int first = 0; first < images; first += batch)
@@ -65,14 +74,14 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     }
 
     /// <summary>A kernel of one element that meets every pixel: the pixels are rows as they are.</summary>
-    private void AddPixels(in ConvolutionGramArguments arguments, Group group, ConvolutionImages images, float beta)
+    private void AddPixels(in ConvolutionGramArguments arguments, ConvolutionGroup group, ConvolutionImages images, float beta)
     {
         var rows = new GramRows(
-            new StridedMatrix(images.Pixels, group.Channels, 1), images.Count * group.Rows.Size * group.Columns.Size, group.Channels, arguments.AppendOnes);
+            new StridedMatrix(images.Pixels, images.Pitch, 1), images.Count * group.Rows.Size * group.Columns.Size, group.Channels, arguments.AppendOnes);
         GramCore.Accumulate(device, rows, arguments.Alpha, beta, group.Gram, group.GramStride);
     }
 
-    private void ReduceGroup(in ConvolutionGramArguments arguments, Group group)
+    private void ReduceGroup(in ConvolutionGramArguments arguments, ConvolutionGroup group)
     {
         int images = arguments.X.Rows;
         float factor = CpuSegmentReduce.Factor(arguments.Scale, arguments.Shape.Positions);
@@ -92,7 +101,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     }
 
     /// <summary>The last row and column: sums of the patches over images and positions, and the number of patches in the corner.</summary>
-    private void WriteOnes(in ConvolutionGramArguments arguments, Group group)
+    private void WriteOnes(in ConvolutionGramArguments arguments, ConvolutionGroup group)
     {
         int images = arguments.X.Rows;
         int patch = group.Width - 1;
@@ -116,12 +125,12 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         }
     }
 
-    private void SumWindows(in ConvolutionGramArguments arguments, Group group, float factor, float* sums) =>
+    private void SumWindows(in ConvolutionGramArguments arguments, ConvolutionGroup group, float factor, float* sums) =>
         WindowSums.Run(
             device, group.X, group.XStride, arguments.X.Rows, group.Channels, group.Rows, group.Columns, factor, sums, group.Width);
 
     /// <summary>Copies a batch of images, or what is left of one, channels last.</summary>
-    private ConvolutionImages CopyImages(Group group, int first, int batch, float* copy)
+    private ConvolutionImages CopyImages(ConvolutionGroup group, int first, int batch, float* copy)
     {
         var images = new ConvolutionImages(copy, Math.Min(batch, group.Images - first), group.Channels, group.Rows, group.Columns);
         var job = new CopyJob(images, group.X + (first * group.XStride), group.XStride);
@@ -148,48 +157,5 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         private void Copy<TSimd, TVector>(int image)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged => pixels.Copy<TSimd, TVector>(image, source + (image * stride));
-    }
-
-    /// <summary>One group's part of the arguments.</summary>
-    private readonly struct Group
-    {
-        public Group(in ConvolutionGramArguments arguments, int group)
-        {
-            ConvolutionShape shape = arguments.Shape;
-            Images = arguments.X.Rows;
-            Channels = shape.Channels / shape.Groups;
-            Width = arguments.Gram.Columns;
-            Rows = new ConvolutionAxis(shape.Height, shape.KernelHeight, shape.Stride, shape.Padding, shape.Dilation, shape.OutputHeight);
-            Columns = new ConvolutionAxis(shape.Width, shape.KernelWidth, shape.Stride, shape.Padding, shape.Dilation, shape.OutputWidth);
-            ImageElements = shape.ImageElements / shape.Groups;
-            X = arguments.X.Pointer + ((long)group * ImageElements);
-            XStride = arguments.X.RowStride;
-            GramStride = arguments.Gram.RowStride;
-            Gram = arguments.Gram.Pointer + (group * Width * GramStride);
-        }
-
-        public int Images { get; }
-
-        public int Channels { get; }
-
-        /// <summary>Elements of a patch, with the appended one.</summary>
-        public int Width { get; }
-
-        public int ImageElements { get; }
-
-        /// <summary>Whether the patches are the images' pixels, each once.</summary>
-        public bool PixelsArePatches => Rows is { Kernel: 1, Stride: 1, Padding: 0 } && Columns.Kernel == 1;
-
-        public ConvolutionAxis Rows { get; }
-
-        public ConvolutionAxis Columns { get; }
-
-        public float* X { get; }
-
-        public long XStride { get; }
-
-        public float* Gram { get; }
-
-        public long GramStride { get; }
     }
 }

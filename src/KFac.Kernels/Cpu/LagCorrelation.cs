@@ -6,25 +6,32 @@ namespace KFac.Kernels.Cpu;
 /// <summary>The blocks of a convolution's Gram matrix, one for each pair of kernel elements: <c>block(a, b) = Σ z(u)·z(u + b − a)ᵀ</c>.</summary>
 /// <remarks>
 /// z(u) are the channels of pixel u, which passes over the pixels that a meets while b meets a pixel too. Pairs of the same
-/// lag b − a (and, with strides, the same phase) sum over almost the same pixels: what all of them have in common is
-/// multiplied once, and each pair adds its own border rows and columns. So a 3×3 kernel takes 13 products over the images and
-/// some over their borders instead of 45. Everything is added and nothing subtracted: the error is that of the plain sum.
-/// Only lags that come first in reading order are computed; block(b, a) is the transpose.
+/// lag b − a (and, with strides, the same phase) sum over almost the same pixels. The ends of their ranges cut the image into
+/// a few rectangles (<see cref="ConvolutionAxis.Cuts"/>), most of it one, borders and corners the others; each is multiplied
+/// once, and a pair's block is the sum of the rectangles that it meets. So a 3×3 kernel with padding takes 13 products over the
+/// images instead of 45, each pixel in one rectangle. Everything is added and nothing subtracted: the error is that of the
+/// plain sum. Only lags that come first in reading order are computed; block(b, a) is the transpose.
 /// <para>
-/// A task computes one lag and phase for up to <see cref="TaskRows"/> of the channels of z(u), over all images: at most 256
-/// pixels at a time are gathered into panels, as in <see cref="GramBand{TTile}"/>. Every lag reads all images again, so callers
-/// hand over as many as the cache holds: with more, 64 channels of 32×32 pixels fell from 189 to 94 GF/s.
+/// A task computes one lag and phase for up to <see cref="TaskRows"/> of the channels of z(u), over all images. Pixels are
+/// read where they are (<see cref="ILagTile"/>), some <see cref="DepthPixels"/> at a time, which stay in the first-level cache
+/// for all tiles. Every lag reads all images again, so callers hand over as many as the cache holds.
 /// </para>
 /// <para>
-/// Measured on one core of an AMD EPYC with AVX-512, least of many rounds while other work ran: a 3×3 kernel with padding 1
-/// over 32 images of 64×32×32, 128×16×16 and 256×8×8 takes 18.4, 17.6 and 23.9 ms with everything around it, 2·13·C² operations
-/// a pixel being 189, 198 and 146 GF/s; borders are half as much again at 8×8.
+/// Measured on two threads of an AMD EPYC with AVX-512 (peak 450 GF/s in the same hour), with everything around it: a 3×3 kernel
+/// with padding 1 over 32 images of 64×32×32, 128×16×16 and 256×8×8 takes 8.3, 7.9 and 10.4 ms. Packing the pixels of every lag
+/// into panels and multiplying the borders of every pair apart, as this did before, took 11.4, 10.6 and 13.7 ms.
 /// </para>
 /// </remarks>
 internal static unsafe class LagCorrelation
 {
-    /// <summary>Channels that one task takes at most; a multiple of every panel width.</summary>
-    private const int TaskRows = 144;
+    /// <summary>Channels that one task takes at most.</summary>
+    private const int TaskRows = 48;
+
+    /// <summary>Channels come in whole tiles of every height.</summary>
+    private const int RowGrain = 16;
+
+    /// <summary>Pixels that all tiles pass over before the next.</summary>
+    private const int DepthPixels = 128;
 
     /// <summary>Computes the blocks: block (a, b), C×C, starts at <c>(a·k_h·k_w + b)·C²</c>; others than those computed stay as they are.</summary>
     /// <param name="accumulate">Whether to add to what the blocks hold.</param>
@@ -33,9 +40,9 @@ internal static unsafe class LagCorrelation
         var job = new Job(device, images, accumulate ? 1 : 0, blocks);
         delegate*<void*, int, void> body = device.Vectors switch
         {
-            VectorWidth.Avx512 => &Job.Run<GemmTile512, Simd512, Vector512<float>>,
-            VectorWidth.Avx2 => &Job.Run<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>,
-            _ => &Job.Run<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>,
+            VectorWidth.Avx512 => &Job.Run<LagTile512, Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &Job.Run<LagTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>,
+            _ => &Job.Run<LagTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>,
         };
         device.Workers.Run(job.Tasks, body, Unsafe.AsPointer(ref job));
     }
@@ -53,7 +60,7 @@ internal static unsafe class LagCorrelation
         public int Tasks => images.Rows.Kernel * ColumnLags * Phases * Phases * Bands;
 
         public static void Run<TTile, TSimd, TVector>(void* context, int task)
-            where TTile : struct, IGemmTile
+            where TTile : struct, ILagTile
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
@@ -62,7 +69,7 @@ internal static unsafe class LagCorrelation
         }
 
         private void RunTask<TTile, TSimd, TVector>(int task)
-            where TTile : struct, IGemmTile
+            where TTile : struct, ILagTile
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
@@ -77,58 +84,99 @@ internal static unsafe class LagCorrelation
             }
         }
 
-        private int BandStart(int band)
-        {
-            int panels = (Channels + GemmCore.WidestPanel - 1) / GemmCore.WidestPanel;
-            return Math.Min(Channels, panels * band / Bands * GemmCore.WidestPanel);
-        }
+        private int BandStart(int band) =>
+            band == Bands ? Channels : (int)((long)Channels * band / Bands / RowGrain) * RowGrain;
 
         private void Correlate<TTile, TSimd, TVector>(Lag lag, int channel, int channels)
-            where TTile : struct, IGemmTile
+            where TTile : struct, ILagTile
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
             ConvolutionAxis rows = images.Rows, columns = images.Columns;
-            if (!rows.Core(lag.Rows, lag.RowPhase, out StepRange coreRows) || !columns.Core(lag.Columns, lag.ColumnPhase, out StepRange coreColumns))
+            var product = new Product<TTile>(images, lag, channel, channels);
+            long size = product.Size;
+            long products = 2L * rows.Kernel * size * sizeof(float);
+            long offsets = images.MostLines * sizeof(long);
+            using ScratchLease lease = device.Scratch.Rent(products + offsets + (2L * (rows.Kernel + columns.Kernel) * sizeof(int)));
+            float* sums = lease.As<float>();
+            long* lines = (long*)(lease.As<byte>() + products);
+            int* down = (int*)(lines + images.MostLines);
+            int* across = down + (2 * rows.Kernel);
+            int downCuts = rows.Cuts(lag.Rows, lag.RowPhase, new Span<int>(down, 2 * rows.Kernel));
+            int acrossCuts = columns.Cuts(lag.Columns, lag.ColumnPhase, new Span<int>(across, 2 * columns.Kernel));
+            for (int j = 0; j + 1 < acrossCuts; j++)
             {
-                return;
+                for (int i = 0; i + 1 < downCuts; i++)
+                {
+                    var region = new PixelRegion(
+                        new StepRange(down[i], down[i + 1]), new StepRange(across[j], across[j + 1]), lag.RowPhase, lag.ColumnPhase);
+                    product.Compute(images.Lines(region, lines), sums + (i * size));
+                }
+
+                AddToBlocks<TSimd, TVector>(lag, channel, channels, sums, size, product.Width, new ReadOnlySpan<int>(down, downCuts), across[j]);
             }
 
-            int size = channels * Channels;
-            using ScratchLease lease = device.Scratch.Rent(GemmCore.ScratchBytes + (2L * size * sizeof(float)));
-            var sums = new Sums<TTile>(images, lag, channel, channels, lease.As<float>());
-            float* core = (float*)(lease.As<byte>() + GemmCore.ScratchBytes);
-            float* common = core + size;
-            new Span<float>(core, size).Clear();
-            sums.Add(coreRows, coreColumns, core);
+            ClearEmpty(lag, channel, channels);
+        }
+
+        /// <summary>Adds a column of rectangles to the blocks of all pairs that meet it.</summary>
+        /// <param name="down">Where the rectangles begin and end.</param>
+        /// <param name="column">Where the column begins.</param>
+        private void AddToBlocks<TSimd, TVector>(
+            Lag lag, int channel, int channels, float* sums, long size, int width, ReadOnlySpan<int> down, int column)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            ConvolutionAxis rows = images.Rows, columns = images.Columns;
             for (int a = 0; a < rows.Kernel; a++)
             {
-                if (!rows.IsMember(a, lag.Rows, lag.RowPhase))
+                StepRange window = rows.MemberWindow(a, lag.Rows, lag.RowPhase);
+                if (window.Count == 0)
                 {
                     continue;
                 }
 
-                StepRange window = rows.Window(a, lag.Rows);
-                new Span<float>(core, size).CopyTo(new Span<float>(common, size));
-                (StepRange above, StepRange below) = window.Without(coreRows);
-                sums.Add(above, coreColumns, common);
-                sums.Add(below, coreColumns, common);
+                int first = down.IndexOf(window.Start);
+                int count = down.IndexOf(window.End) - first;
                 for (int b = 0; b < columns.Kernel; b++)
                 {
-                    if (columns.IsMember(b, lag.Columns, lag.ColumnPhase))
+                    StepRange range = columns.MemberWindow(b, lag.Columns, lag.ColumnPhase);
+                    if (column >= range.Start && column < range.End)
                     {
-                        float* block = Block((a * columns.Kernel) + b, ((a + lag.Rows) * columns.Kernel) + b + lag.Columns) + ((long)channel * Channels);
-                        GramSum<TSimd, TVector>.Row(common, 0, 1, size, 1, beta, block);
-                        (StepRange left, StepRange right) = columns.Window(b, lag.Columns).Without(coreColumns);
-                        sums.Add(window, left, block);
-                        sums.Add(window, right, block);
+                        float* block = Block(lag, a, b) + ((long)channel * Channels);
+                        for (int i = 0; i < channels; i++)
+                        {
+                            GramSum<TSimd, TVector>.Row(
+                                sums + (first * size) + ((long)i * width), size, count, Channels, 1, column == range.Start ? beta : 1, block + ((long)i * Channels));
+                        }
                     }
                 }
             }
         }
 
-        private float* Block(int from, int to) =>
-            blocks + ((((long)from * images.Rows.Kernel * images.Columns.Kernel) + to) * Channels * Channels);
+        /// <summary>Blocks of pairs that never meet two pixels at once are 0.</summary>
+        private void ClearEmpty(Lag lag, int channel, int channels)
+        {
+            ConvolutionAxis rows = images.Rows, columns = images.Columns;
+            for (int a = 0; a < rows.Kernel && beta == 0; a++)
+            {
+                for (int b = 0; b < columns.Kernel; b++)
+                {
+                    bool members = rows.IsMember(a, lag.Rows, lag.RowPhase) && columns.IsMember(b, lag.Columns, lag.ColumnPhase);
+                    if (members && (rows.Window(a, lag.Rows).Count == 0 || columns.Window(b, lag.Columns).Count == 0))
+                    {
+                        new Span<float>(Block(lag, a, b) + ((long)channel * Channels), channels * Channels).Clear();
+                    }
+                }
+            }
+        }
+
+        private float* Block(Lag lag, int a, int b)
+        {
+            int from = (a * images.Columns.Kernel) + b;
+            int to = ((a + lag.Rows) * images.Columns.Kernel) + b + lag.Columns;
+            return blocks + ((((long)from * images.Rows.Kernel * images.Columns.Kernel) + to) * Channels * Channels);
+        }
     }
 
     /// <summary>Kernel elements from one to the other of a pair, and the phase of the first.</summary>
@@ -137,40 +185,53 @@ internal static unsafe class LagCorrelation
         public bool IsZero => Rows == 0 && Columns == 0;
     }
 
-    /// <summary>Adds products over rectangles of pixels to some rows of a block.</summary>
-    private readonly struct Sums<TTile>(ConvolutionImages images, Lag lag, int channel, int channels, float* scratch)
-        where TTile : struct, IGemmTile
+    /// <summary>The product of some channels of pixels with all channels of those that are a lag away.</summary>
+    private readonly struct Product<TTile>(ConvolutionImages images, Lag lag, int channel, int channels)
+        where TTile : struct, ILagTile
     {
-        public void Add(StepRange rows, StepRange columns, float* block)
+        /// <summary>Columns of the sums: all channels, in whole vectors.</summary>
+        public int Width => (images.Channels + TTile.VectorLength - 1) / TTile.VectorLength * TTile.VectorLength;
+
+        /// <summary>Elements of the sums: a row for each of the channels, in whole tiles.</summary>
+        public long Size => (long)(channels + TTile.Rows - 1) / TTile.Rows * TTile.Rows * Width;
+
+        /// <summary><c>sums[i·Width + j]</c> over all pixels of the lines; undefined beyond the channels.</summary>
+        public void Compute(PixelLines lines, float* sums)
         {
-            var region = new PixelRegion(rows, columns, lag.RowPhase, lag.ColumnPhase);
-            long pixels = region.Count * images.Count;
-            for (long first = 0; first < pixels; first += GemmCore.DepthBlock)
+            float beta = 0;
+            for (int start = 0; start < lines.Run; start += DepthPixels)
             {
-                AddPixels(region, first, (int)Math.Min(GemmCore.DepthBlock, pixels - first), block);
+                int run = Math.Min(DepthPixels, lines.Run - start);
+                int together = DepthPixels / run;
+                for (int line = 0; line < lines.Count; line += together)
+                {
+                    nint offsets = lines.Offsets + (line * sizeof(long));
+                    var some = new PixelLines(offsets, Math.Min(together, lines.Count - line), run, lines.Step);
+                    Add(some, images.Pixels + (start * lines.Step), beta, sums);
+                    beta = 1;
+                }
             }
         }
 
-        private void AddPixels(in PixelRegion region, long first, int steps, float* block)
+        private void Add(PixelLines lines, float* pixels, float beta, float* sums)
         {
-            float* own = scratch;
-            float* passing = scratch + (GemmCore.RowBlock * GemmCore.DepthBlock);
-            for (int offset = 0; offset < channels; offset += TTile.Columns)
-            {
-                int count = Math.Min(TTile.Columns, channels - offset);
-                images.Pack<TTile>(own + ((long)offset * steps), region, first, steps, 0, 0, channel + offset, count);
-            }
+            float* moved = pixels + ((((long)lag.Rows * images.Rows.Dilation * images.Columns.Size) + (lag.Columns * images.Columns.Dilation)) * images.Pitch);
 
-            // A block between a kernel element and itself is symmetric: nothing right of its diagonal panels is needed.
-            int end = lag.IsZero ? channel + channels : images.Channels;
-            for (int column = 0; column < end; column += TTile.Columns)
+            // A block between a kernel element and itself is symmetric: nothing right of its diagonal tiles is needed.
+            int end = lag.IsZero ? Math.Min(Width, channel + channels + TTile.VectorLength - 1) : Width;
+            int vectors = end / TTile.VectorLength;
+            for (int column = 0; vectors > 0;)
             {
-                int skipped = lag.IsZero ? Math.Max(0, column - channel) : 0;
-                int count = Math.Min(TTile.Columns, images.Channels - column);
-                int rowShift = lag.Rows * images.Rows.Dilation;
-                images.Pack<TTile>(passing, region, first, steps, rowShift, lag.Columns * images.Columns.Dilation, column, count);
-                GemmBlock<TTile>.Multiply(
-                    channels - skipped, count, steps, 1, own + ((long)skipped * steps), passing, 1, block + ((long)skipped * images.Channels) + column, images.Channels);
+                int taken = vectors is 2 or 4 ? 2 : Math.Min(3, vectors);
+                int skipped = lag.IsZero ? Math.Max(0, column - channel) / TTile.Rows * TTile.Rows : 0;
+                for (int row = skipped; row < channels; row += TTile.Rows)
+                {
+                    TTile.Multiply(
+                        taken, lines, pixels + channel + row, moved + column, beta, sums + ((long)row * Width) + column, Width);
+                }
+
+                column += taken * TTile.VectorLength;
+                vectors -= taken;
             }
         }
     }

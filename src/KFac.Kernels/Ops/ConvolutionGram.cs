@@ -12,8 +12,8 @@ namespace KFac.Kernels;
 /// </para>
 /// <para>
 /// Error per element: at most <c>γ(M·R + 6)·(|α|·|X̃|ᵀ|X̃| + |β·C|)</c> for expand; for reduce <see cref="Gram"/>'s bound. A NaN
-/// reaches every element that multiplies it with a pixel; products with padding are not formed, so it stays out of elements
-/// that multiply it with padding only.
+/// reaches every element that multiplies it with a pixel, and may reach those that multiply it with padding only; it stays
+/// out of all others.
 /// </para>
 /// </remarks>
 public static class ConvolutionGram

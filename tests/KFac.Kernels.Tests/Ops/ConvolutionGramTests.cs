@@ -27,7 +27,7 @@ public class ConvolutionGramTests
                     int padding = variant / 6 * Math.Max(kernelHeight, kernelWidth) / 3;
                     var shape = new ConvolutionShape
                     {
-                        Channels = 1 + (checks % 3),
+                        Channels = checks % 2 == 0 ? 1 + (checks % 3) : 8 + (checks % 3),
                         Height = height,
                         Width = width,
                         KernelHeight = kernelHeight,
@@ -81,6 +81,12 @@ public class ConvolutionGramTests
         var large = new ConvolutionShape { Channels = 5, Height = 21, Width = 19, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
         new Case(large, null, true, 0.5f, 0.5f, 7).Check(device, arena);
         new Case(large, SharingScale.Mean, true, 0.5f, 0.5f, 7).Check(device, arena);
+        new Case(large with { Channels = 9 }, null, true, 0.5f, 0.5f, 7).Check(device, arena);
+        var batches = new ConvolutionShape { Channels = 9, Height = 250, Width = 300, KernelHeight = 3, KernelWidth = 3, Padding = 1, Stride = 3 };
+        new Case(batches, null, false, 0.5f, -1, 2).Check(device, arena);
+        var line = new ConvolutionShape { Channels = 2, Height = 2, Width = 700, KernelHeight = 2, KernelWidth = 19, Padding = 2, Stride = 2 };
+        new Case(line, null, true, 0.5f, 0, 2).Check(device, arena);
+        new Case(line with { Channels = 8, KernelWidth = 5 }, null, true, 0.5f, 0, 2).Check(device, arena);
         var wide = new ConvolutionShape { Channels = 193, Height = 3, Width = 2, KernelHeight = 1, KernelWidth = 2, Padding = 1 };
         new Case(wide, null, false, 1, 0, 2).Check(device, arena);
         var pictures = new ConvolutionShape { Channels = 2, Height = 700, Width = 390, KernelHeight = 3, KernelWidth = 3, Padding = 1, Stride = 8 };
@@ -120,7 +126,7 @@ public class ConvolutionGramTests
 
         static float[] Factors(int threads)
         {
-            var shape = new ConvolutionShape { Channels = 50, Height = 12, Width = 11, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
+            var shape = new ConvolutionShape { Channels = 50, Height = 32, Width = 31, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
             using Device device = Device.Open("cpu", new DeviceOptions { Threads = threads });
             using var arena = new Arena(device);
             DeviceStream stream = device.DefaultStream;
@@ -128,9 +134,11 @@ public class ConvolutionGramTests
                 .Write(TestData.Uniform(6 * shape.ImageElements, 1));
             var expand = new GuardedMatrix<float>(stream, arena, 451, 451);
             var reduce = new GuardedMatrix<float>(stream, arena, 451, 451);
+            var patches = new GuardedMatrix<float>(stream, arena, 450, 9);
             ConvolutionGram.Expand(stream, x.View, shape, 0.3f, 0, expand.View, appendOnes: true);
             ConvolutionGram.Reduce(stream, x.View, shape, SharingScale.Mean, 0.3f, 0, reduce.View, appendOnes: true);
-            return [.. expand.Read(), .. reduce.Read()];
+            ConvolutionGram.Expand(stream, x.View, shape with { Groups = 50 }, 0.3f, 0, patches.View);
+            return [.. expand.Read(), .. reduce.Read(), .. patches.Read()];
         }
     }
 
