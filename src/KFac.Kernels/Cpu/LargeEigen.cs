@@ -61,13 +61,13 @@ internal unsafe struct LargeEigen<TTile, TSimd, TVector>
     private int Run()
     {
         int n = _task.Size;
-        float largest = LargestMagnitude();
+        float largest = LowerTriangle<TSimd, TVector>.LargestMagnitude(_task, 0, n);
         if (!float.IsFinite(largest))
         {
             return 1;
         }
 
-        _scale = largest == 0 ? 1 : Math.ScaleB(1, -Math.ILogB(largest));
+        _scale = LowerTriangle<TSimd, TVector>.Scale(largest);
         RunJob((n + RowsPerTask - 1) / RowsPerTask, &LoadRows);
         Reduce();
         RunJob(_reflectors.Count, &PrepareBlock);
@@ -106,36 +106,6 @@ internal unsafe struct LargeEigen<TTile, TSimd, TVector>
         Unsafe.AsRef<LargeEigen<TTile, TSimd, TVector>>(context)._reflectors.Prepare(block);
 
     private static void WriteColumns(void* context, int part) => Unsafe.AsRef<LargeEigen<TTile, TSimd, TVector>>(context).WriteColumns(part);
-
-    /// <summary>Of the lower triangle; not finite when any element is not.</summary>
-    private readonly float LargestMagnitude()
-    {
-        TVector largest = TSimd.Zero;
-        float rest = 0;
-        for (int i = 0; i < _task.Size; i++)
-        {
-            float* row = _task.Matrix + (i * _task.MatrixStride);
-            int j = 0;
-            for (; j + TSimd.Count <= i + 1; j += TSimd.Count)
-            {
-                largest = TSimd.Max(largest, TSimd.Abs(TSimd.Load(row + j)));
-            }
-
-            for (; j <= i; j++)
-            {
-                rest = MathF.Max(rest, MathF.Abs(row[j]));
-            }
-        }
-
-        float* lanes = stackalloc float[TSimd.Count];
-        TSimd.Store(largest, lanes);
-        for (int lane = 0; lane < TSimd.Count; lane++)
-        {
-            rest = MathF.Max(rest, lanes[lane]);
-        }
-
-        return rest;
-    }
 
     /// <summary>Rows of the lower triangle, scaled, become columns of the upper triangle; the padding is cleared.</summary>
     private readonly void LoadRows(int part)

@@ -1,0 +1,110 @@
+using System.Runtime.CompilerServices;
+
+namespace KFac.Kernels.Cpu;
+
+/// <summary>Makes the orthogonal <c>X = S + √(I + S²)</c> of an antisymmetric S, in its place.</summary>
+/// <remarks>
+/// With <c>P = SᵀS</c> the root is <c>I − ½P − ⅛P² − …</c>, and cutting it off after I, P or P² leaves
+/// <c>‖XᵀX − I‖</c> at ‖P‖, ‖P²‖/4 or ‖P³‖/8. P and P² are one triangle of a product each, and are computed when
+/// sketches of S², S⁴ say that they matter.
+/// </remarks>
+internal unsafe struct EigenRotation<TTile, TSimd, TVector>
+    where TTile : struct, IGemmTile
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Share of the tolerance for orthogonality that one cut may use up, since cuts add up from update to update.</summary>
+    private const double CutShare = 0.02;
+
+    private const int RowsPerTask = 32;
+
+    private readonly ItemThreads _threads;
+    private readonly WarmEigenMemory _memory;
+    private readonly ActiveColumns _active;
+    private readonly float* _p;
+    private readonly float* _square;
+    private int _terms;
+
+    public EigenRotation(ItemThreads threads, WarmEigenMemory memory, ActiveColumns active)
+    {
+        _threads = threads;
+        _memory = memory;
+        _active = active;
+        _p = active.Residuals;
+        _square = active.F;
+    }
+
+    private readonly int K => _active.Count;
+
+    /// <summary>An estimate of <c>‖½(FS − SF)‖</c>, what the rotation leaves of F; leaves SΩ in the first sketch.</summary>
+    public readonly double SecondOrder()
+    {
+        Multiply(_active.S, _memory.Signs, 0);
+        Multiply(_active.F, _memory.Signs, 1);
+        Multiply(_active.F, _memory.Sketch(0), 2);
+        Multiply(_active.S, _memory.Sketch(1), 3);
+        return 0.5 * SignSketch<TSimd, TVector>.Distance(K, _memory.Sketch(2), _memory.Sketch(3));
+    }
+
+    /// <summary>Turns S into X, after <see cref="SecondOrder"/>.</summary>
+    public void Complete(double tolerance)
+    {
+        double cut = CutShare * tolerance;
+        Multiply(_active.S, _memory.Sketch(0), 1);
+        double second = SignSketch<TSimd, TVector>.Norm(K, _memory.Sketch(1));
+        _terms = second <= cut ? 0 : 1;
+        if (0.25 * second * second > cut)
+        {
+            Multiply(_active.S, _memory.Sketch(1), 2);
+            Multiply(_active.S, _memory.Sketch(2), 3);
+            _terms = 0.25 * SignSketch<TSimd, TVector>.Norm(K, _memory.Sketch(3)) <= cut ? 1 : 2;
+        }
+
+        if (_terms > 0)
+        {
+            Gram(_active.S, _p);
+        }
+
+        if (_terms > 1)
+        {
+            Gram(_p, _square);
+        }
+
+        _threads.Run((K + RowsPerTask - 1) / RowsPerTask, &AddRows, Unsafe.AsPointer(ref this));
+    }
+
+    private readonly void Multiply(float* matrix, float* input, int sketch) =>
+        SignSketch<TSimd, TVector>.Multiply(_threads, matrix, _memory.Stride, K, K, input, _memory.Sketch(sketch));
+
+    private readonly void Gram(float* matrix, float* result)
+    {
+        var x = new StridedMatrix(matrix, _memory.Stride, 1);
+        SymmetricCross<TTile, TSimd, TVector>.Multiply(_threads, K, K, x, x, result, _memory.Stride);
+    }
+
+    private static void AddRows(void* context, int task)
+    {
+        ref readonly EigenRotation<TTile, TSimd, TVector> job = ref Unsafe.AsRef<EigenRotation<TTile, TSimd, TVector>>(context);
+        for (int i = task * RowsPerTask; i < Math.Min(job.K, (task + 1) * RowsPerTask); i++)
+        {
+            job.AddRow(i);
+        }
+    }
+
+    private readonly void AddRow(int i)
+    {
+        float* x = _active.S + (i * _memory.Stride);
+        float* p = _p + (i * _memory.Stride);
+        float* square = _square + (i * _memory.Stride);
+        TVector half = TSimd.Create(-0.5f);
+        TVector eighth = TSimd.Create(-0.125f);
+        for (int j = 0; j < K && _terms > 0; j += TSimd.Count)
+        {
+            TVector value = TSimd.MultiplyAdd(half, TSimd.Load(p + j), TSimd.Load(x + j));
+            value = _terms == 1 ? value : TSimd.MultiplyAdd(eighth, TSimd.Load(square + j), value);
+            TSimd.Store(value, x + j);
+        }
+
+        x[i] += 1;
+    }
+}
