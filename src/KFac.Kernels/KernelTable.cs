@@ -25,6 +25,8 @@ internal sealed record KernelTable
 
     public IBernoulliCrossEntropyKernel? BernoulliCrossEntropy { get; init; }
 
+    public IAttentionKernel? Attention { get; init; }
+
     public ILayerNormKernel? LayerNorm { get; init; }
 
     public ISparseProductKernel? SparseProduct { get; init; }

@@ -13,6 +13,7 @@ internal static class CpuKernels
         Activation = new CpuActivation(device),
         SoftmaxCrossEntropy = new CpuSoftmaxCrossEntropy(device),
         BernoulliCrossEntropy = new CpuBernoulliCrossEntropy(device),
+        Attention = new CpuAttention(device),
         LayerNorm = new CpuLayerNorm(device),
         SparseProduct = new CpuSparseProduct(device),
         Reduction = new CpuReduction(device),

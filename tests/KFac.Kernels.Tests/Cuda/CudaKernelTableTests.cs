@@ -10,6 +10,7 @@ public sealed class CudaKernelTableTests
     private static readonly string[] s_missing =
     [
         nameof(KernelTable.Activation),
+        nameof(KernelTable.Attention),
         nameof(KernelTable.BernoulliCrossEntropy),
         nameof(KernelTable.Cholesky),
         nameof(KernelTable.ConvolutionGram),

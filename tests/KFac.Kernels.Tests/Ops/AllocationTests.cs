@@ -48,6 +48,7 @@ public sealed class AllocationTests
         BernoulliCrossEntropy.Gradient(stream, o.Y, o.X, 1, o.Gradient);
         BernoulliCrossEntropy.Sample(stream, o.Y, o.X, default, 0, o.Gradient);
         BernoulliCrossEntropy.HessianRoot(stream, o.Y, o.X, 0, o.Gradient);
+        Attention.Forward(stream, o.Heads, default, 1, o.X, o.Y, o.Gradient, o.Extra, o.Statistics);
         LayerNorm.Forward(stream, o.X, o.Columns, o.Columns, 1e-5f, o.Y, o.Statistics);
         LayerNorm.Backward(stream, o.X, o.Statistics, o.Columns, o.Gradient, o.Gradient);
         LayerNorm.ParameterGradients(stream, o.X, o.Statistics, o.Gradient, 0, o.Columns, o.OtherColumns);
@@ -104,6 +105,9 @@ public sealed class AllocationTests
         public VectorView<float> Columns { get; }
 
         public VectorView<int> Labels { get; }
+
+        /// <summary>Two heads of 75 columns over four sequences of 50 rows.</summary>
+        public AttentionShape Heads { get; } = new(4, 2, 50, 50, 75, 75);
 
         public VectorView<float> OtherColumns { get; }
 
