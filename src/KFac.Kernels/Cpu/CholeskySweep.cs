@@ -15,264 +15,281 @@ internal enum SweepResult
 
 /// <summary>Blocked Cholesky factorisation or inversion of one symmetric positive definite matrix, in its lower triangle.</summary>
 /// <remarks>
-/// Block column by block column (<see cref="PanelSolve.Depth"/> wide), right-looking. With the diagonal block <c>M = Uᵀ·U</c>
-/// and the rest of its row and column as panels B, each step solves <c>Z = U⁻ᵀ·B</c> and adds <c>±Zᵀ·Z</c> to the triangle:
-/// one symmetric rank-96 update in the register tile of the matrix product, which is where nearly all the time goes.
+/// Block column by block column, right-looking. With the diagonal block <c>M = Uᵀ·U</c> and the rest of its row and column
+/// as panels B, each step solves <c>Z = −U⁻ᵀ·B</c> and adds <c>Zᵀ·Z</c> to the triangle: one symmetric update of rank 96 in a
+/// register tile, which is where nearly all the time goes.
 /// <para>
 /// For the inverse this is the one-sweep algorithm of Bientinesi, Gunter and van de Geijn (ACM TOMS 35, 2008): factor,
 /// triangular inverse and product of the usual three passes are merged into one, with the same operations on every element
-/// (n³ in all), but each step updates the whole triangle, so threads are busy to the end. The leading part of the
-/// triangle holds the inverse of the leading matrix, to which the update is added; the trailing part holds the Schur
-/// complement, and the block between them −(leading inverse)·A, from both of which it is taken off. B is then replaced by
-/// <c>±U⁻¹·Z</c>.
+/// (n³ in all), but each step updates the whole triangle, so threads are busy to the end. The leading part of the triangle
+/// holds the inverse X of the leading matrix; the trailing part holds minus the Schur complement, and the block between
+/// them A·X. With these signs all updates are sums. B is then replaced by <c>U⁻¹·Z</c>.
 /// </para>
-/// Two jobs a step: panels, then columns of tiles. Rows are padded to whole panels so that no tile has an edge. Measured on
-/// one AVX-512 core: an inverse of n = 1024 in 7.6 ms, 141 GFLOP/s.
 /// </remarks>
 internal unsafe struct CholeskySweep<T, TTile>
     where T : unmanaged, IFloatingPointIeee754<T>
     where TTile : struct, IPanelTile<T>
 {
-    private readonly SweepResult _wanted;
-    private readonly int _n;
-    private readonly int _panels;
-    private readonly T* _matrix;
-    private readonly long _stride;
-    private readonly T* _packed;
-    private readonly T* _block;
-    private readonly T* _lower;
-    private int _start;
-    private int _size;
+    /// <summary>Up to this size, half the depth is faster.</summary>
+    private const int ShallowLimit = 384;
 
-    /// <param name="memory"><see cref="ScratchBytes"/> bytes; <see cref="Matrix"/> lies inside.</param>
+    /// <summary>Panels of rows that one part of an update spans; with the tile's depth they stay in the second-level cache.</summary>
+    private const int ChunkPanels = 8;
+
+    private readonly SweepResult _wanted;
+    private readonly int _depth;
+    private readonly PanelTriangle<T, TTile> _matrix;
+    private readonly PanelSolve<T, TTile> _diagonal;
+    private readonly T* _packed;
+    private SweepSchedule _schedule;
+    private int _status;
+
+    /// <param name="memory"><see cref="ScratchBytes"/> bytes.</param>
     public CholeskySweep(int n, SweepResult wanted, void* memory)
     {
         _wanted = wanted;
-        _n = n;
-        _panels = PanelCount(n);
-        _stride = Stride(n);
-        _block = (T*)memory;
-        _lower = _block + BlockLength;
-        _packed = _lower + (PanelSolve.Depth * PanelSolve.Depth);
-        _matrix = _packed + ((long)_panels * PanelLength);
+        _depth = DepthFor(n);
+        _diagonal = new PanelSolve<T, TTile>(_depth, (T*)memory);
+        _packed = (T*)memory + PanelSolve<T, TTile>.ScratchLength(_depth);
+        _matrix = new PanelTriangle<T, TTile>(n, _packed + ((long)PanelTriangle<T, TTile>.PanelCount(n) * PanelLength));
     }
 
-    /// <summary>The matrix; rows are <see cref="RowStride"/> apart. Only its lower triangle counts.</summary>
-    public readonly T* Matrix => _matrix;
+    /// <summary>Minus the matrix before the sweep, the factor or the inverse after it.</summary>
+    public readonly PanelTriangle<T, TTile> Matrix => _matrix;
 
-    public readonly long RowStride => _stride;
+    private readonly int PanelLength => _depth * TTile.Columns;
 
-    private static int PanelLength => PanelSolve.Depth * TTile.Columns;
+    private readonly int BlockPanels => _depth / TTile.Columns;
 
-    private static int BlockLength => PanelSolve.Depth * PanelSolve.Depth;
+    private static int SquareLength => TTile.Columns * TTile.Columns;
 
-    private readonly int FirstTrailing => (_start + PanelSolve.Depth) / TTile.Columns;
-
-    private readonly int FirstDiagonal => _start / TTile.Columns;
-
-    public static long ScratchBytes(int n) =>
-        ((2L * BlockLength) + ((long)PanelCount(n) * PanelLength) + (PanelCount(n) * TTile.Columns * Stride(n))) * sizeof(T);
+    public static long ScratchBytes(int n)
+    {
+        int depth = DepthFor(n);
+        long packed = (long)PanelTriangle<T, TTile>.PanelCount(n) * depth * TTile.Columns;
+        return (PanelSolve<T, TTile>.ScratchLength(depth) + packed + PanelTriangle<T, TTile>.Length(n)) * sizeof(T);
+    }
 
     /// <summary>Factors or inverts the matrix.</summary>
     /// <param name="workers">Null to stay on the calling thread; the bits are the same.</param>
     /// <returns>0, or 1 + the index of the first pivot that is not a positive finite number.</returns>
     public int Run(WorkerPool? workers)
     {
-        for (_start = 0; _start < _n; _start += PanelSolve.Depth)
+        int steps = (_matrix.Rows + _depth - 1) / _depth;
+        int updates = 0;
+        for (int end = 0; end < _matrix.Panels; end += ChunkPanels)
         {
-            _size = Math.Min(PanelSolve.Depth, _n - _start);
-            LoadBlock();
-            int status = PanelSolve<T, TTile>.Factor(_block, _size);
-            if (status != 0)
-            {
-                return _start + status;
-            }
-
-            PanelSolve<T, TTile>.Transpose(_block, _lower);
-            RunJob(workers, &SolvePanel);
-            RunJob(workers, &UpdateColumn);
+            updates += Math.Min(_matrix.Panels, end + ChunkPanels);
         }
 
-        return 0;
-    }
+        _schedule = new SweepSchedule(steps, _matrix.Panels, updates);
+        _status = 0;
+        if (_matrix.Panels == 0)
+        {
+            return 0;
+        }
 
-    private static int PanelCount(int n) => (n + TTile.Columns - 1) / TTile.Columns;
-
-    /// <summary>Room for whole blocks, and an odd number of cache lines so that rows do not collide in the cache.</summary>
-    private static long Stride(int n)
-    {
-        int lineLength = 64 / sizeof(T);
-        int rounded = (n + PanelSolve.Depth - 1) / PanelSolve.Depth * PanelSolve.Depth;
-        return ((rounded / lineLength) | 1) * lineLength;
-    }
-
-    private void RunJob(WorkerPool? workers, delegate*<void*, int, void> body)
-    {
         void* context = Unsafe.AsPointer(ref this);
-        if (workers is not null)
+        if (workers is null)
         {
-            workers.Run(_panels, body, context);
-            return;
+            Work(context, 0);
+        }
+        else
+        {
+            workers.Run(workers.Threads, &Work, context);
         }
 
-        for (int panel = 0; panel < _panels; panel++)
+        return _status;
+    }
+
+    private static int DepthFor(int n) => n <= ShallowLimit ? PanelSolve.ShallowDepth : PanelSolve.Depth;
+
+    private static void Work(void* context, int thread)
+    {
+        ref CholeskySweep<T, TTile> sweep = ref Unsafe.AsRef<CholeskySweep<T, TTile>>(context);
+        while (sweep._schedule.TryTake(out SweepTicket ticket))
         {
-            body(context, panel);
+            if (Volatile.Read(ref sweep._status) == 0)
+            {
+                sweep.Do(ticket);
+            }
+
+            sweep._schedule.Complete(ticket.Work);
         }
     }
 
-    /// <summary>Packs the diagonal block, mirrored to its upper triangle and padded by the identity.</summary>
-    private readonly void LoadBlock()
+    private void Do(SweepTicket ticket)
     {
-        new Span<T>(_block, BlockLength).Clear();
-        for (int j = 0; j < PanelSolve.Depth; j++)
+        switch (ticket.Work)
         {
-            T* column = _block + ((j / TTile.Columns) * PanelLength) + (j % TTile.Columns);
-            if (j >= _size)
-            {
-                column[j * TTile.Columns] = T.One;
-                continue;
-            }
-
-            T* row = _matrix + ((_start + j) * _stride) + _start;
-            for (int p = 0; p <= j; p++)
-            {
-                column[p * TTile.Columns] = row[p];
-            }
+            case SweepWork.Factor:
+                FactorBlock(ticket.Step);
+                break;
+            case SweepWork.Solve:
+                SolvePanel(ticket.Step, ticket.Part);
+                break;
+            default:
+                Update(ticket.Step, ticket.Part);
+                break;
         }
     }
 
-    private static void SolvePanel(void* context, int panel) => Unsafe.AsRef<CholeskySweep<T, TTile>>(context).SolvePanel(panel);
+    /// <summary>Rows of a step's diagonal block.</summary>
+    private readonly int SizeOf(int step) => Math.Min(_depth, _matrix.Rows - (step * _depth));
 
-    private static void UpdateColumn(void* context, int panel) => Unsafe.AsRef<CholeskySweep<T, TTile>>(context).UpdateColumn(panel);
-
-    private readonly void SolvePanel(int panel)
+    private void FactorBlock(int step)
     {
-        bool isTrailing = panel >= FirstTrailing;
-        bool isDiagonal = !isTrailing && panel >= FirstDiagonal;
+        int first = step * BlockPanels;
+        int end = Math.Min(first + BlockPanels, _matrix.Panels);
+        for (int row = first; row < end; row++)
+        {
+            for (int column = first; column <= row; column++)
+            {
+                if (step > 0)
+                {
+                    AddProduct(step - 1, row, column);
+                }
+
+                T* target = _diagonal.Block + ((row - first) * PanelLength) + ((column - first) * SquareLength);
+                TTile.Transpose(Square(row, column), TTile.Columns, RowsOf(row), TTile.Columns, target, TTile.Columns);
+            }
+        }
+
+        int status = first < end ? _diagonal.Factor(SizeOf(step)) : 0;
+        if (status != 0)
+        {
+            Volatile.Write(ref _status, (step * _depth) + status);
+        }
+    }
+
+    private readonly void SolvePanel(int step, int panel)
+    {
+        int first = step * BlockPanels;
+        if (panel >= first + BlockPanels)
+        {
+            SolveTrailing(first, panel);
+        }
+        else if (panel >= first)
+        {
+            StoreDiagonal(step, panel);
+        }
+        else if (_wanted == SweepResult.Inverse)
+        {
+            T* rows = _matrix.Panel(panel, step * _depth);
+            int size = SizeOf(step);
+            _diagonal.Forward(0, size, rows);
+            T* packed = _packed + ((long)panel * PanelLength);
+            new ReadOnlySpan<T>(rows, size * TTile.Columns).CopyTo(new Span<T>(packed, size * TTile.Columns));
+            Negate(packed, rows, size * TTile.Columns);
+            _diagonal.Backward(0, size, rows);
+        }
+    }
+
+    [SkipLocalsInit]
+    private readonly void SolveTrailing(int first, int panel)
+    {
+        T* packed = _packed + ((long)panel * PanelLength);
+        for (int column = 0; column < BlockPanels; column++)
+        {
+            TTile.Transpose(
+                Square(panel, first + column), TTile.Columns, RowsOf(panel), TTile.Columns, packed + (column * SquareLength), TTile.Columns);
+        }
+
+        _diagonal.Forward(0, _depth, packed);
+        T* solved = packed;
+        if (_wanted == SweepResult.Inverse)
+        {
+            T* memory = stackalloc T[PanelLength];
+            solved = memory;
+            Negate(packed, solved, PanelLength);
+            _diagonal.Backward(0, _depth, solved);
+        }
+
+        for (int column = 0; column < BlockPanels; column++)
+        {
+            TTile.Transpose(
+                solved + (column * SquareLength), TTile.Columns, TTile.Columns, RowsOf(panel), Square(panel, first + column), TTile.Columns);
+        }
+    }
+
+    /// <summary>Writes the columns that a panel has of the block's factor or inverse.</summary>
+    [SkipLocalsInit]
+    private readonly void StoreDiagonal(int step, int panel)
+    {
+        int size = SizeOf(step);
+        int start = (panel * TTile.Columns) - (step * _depth);
+        T* target = _matrix.Panel(panel, panel * TTile.Columns);
         if (_wanted == SweepResult.Factor)
         {
-            SolveFactorPanel(panel, isTrailing, isDiagonal);
+            _diagonal.StoreLower(start, size, target);
             return;
         }
 
         T* solved = stackalloc T[PanelLength];
-        T* target = isDiagonal ? solved : _packed + ((long)panel * PanelLength);
-        Load(panel, isTrailing, isDiagonal, target);
-        PanelSolve<T, TTile>.Forward(_block, _size, target);
-        if (!isDiagonal)
+        new Span<T>(solved, size * TTile.Columns).Clear();
+        for (int j = 0; j < TTile.Columns && start + j < size; j++)
         {
-            new ReadOnlySpan<T>(target, PanelLength).CopyTo(new Span<T>(solved, PanelLength));
+            solved[((start + j) * TTile.Columns) + j] = T.One;
         }
 
-        PanelSolve<T, TTile>.Backward(_lower, _size, solved);
-        if (isTrailing)
-        {
-            StoreTransposed(panel, solved, -T.One);
-        }
-        else
-        {
-            StoreRows(panel, solved);
-        }
+        _diagonal.Forward(start, size, solved);
+        _diagonal.Backward(start, size, solved);
+        int length = (size - start) * TTile.Columns;
+        new ReadOnlySpan<T>(solved + (start * TTile.Columns), length).CopyTo(new Span<T>(target, length));
     }
 
-    private readonly void SolveFactorPanel(int panel, bool isTrailing, bool isDiagonal)
+    /// <summary>Adds the products of one panel with a chunk of the panels from it on.</summary>
+    private readonly void Update(int step, int part)
     {
-        if (isDiagonal)
+        int start = 0;
+        int column = part;
+        while (column >= Math.Min(_matrix.Panels, start + ChunkPanels))
         {
-            StoreTransposed(panel, _block + ((panel - FirstDiagonal) * PanelLength), T.One);
+            start += ChunkPanels;
+            column -= Math.Min(_matrix.Panels, start);
         }
-        else if (isTrailing)
-        {
-            T* target = _packed + ((long)panel * PanelLength);
-            Load(panel, isTrailing, isDiagonal, target);
-            PanelSolve<T, TTile>.Forward(_block, _size, target);
-            StoreTransposed(panel, target, T.One);
-        }
-    }
 
-    private readonly void Load(int panel, bool isTrailing, bool isDiagonal, T* target)
-    {
-        new Span<T>(target, PanelLength).Clear();
-        int first = panel * TTile.Columns;
-        int columns = Math.Min(TTile.Columns, _n - first);
-        if (isDiagonal)
-        {
-            for (int j = 0; j < columns; j++)
-            {
-                target[((first - _start + j) * TTile.Columns) + j] = T.One;
-            }
-        }
-        else if (isTrailing)
-        {
-            for (int j = 0; j < columns; j++)
-            {
-                T* row = _matrix + ((first + j) * _stride) + _start;
-                for (int p = 0; p < _size; p++)
-                {
-                    target[(p * TTile.Columns) + j] = row[p];
-                }
-            }
-        }
-        else
-        {
-            for (int p = 0; p < _size; p++)
-            {
-                T* row = _matrix + ((_start + p) * _stride) + first;
-                new ReadOnlySpan<T>(row, columns).CopyTo(new Span<T>(target + (p * TTile.Columns), columns));
-            }
-        }
-    }
-
-    private readonly void StoreTransposed(int panel, T* source, T sign)
-    {
-        int first = panel * TTile.Columns;
-        int columns = Math.Min(TTile.Columns, _n - first);
-        for (int j = 0; j < columns; j++)
-        {
-            T* row = _matrix + ((first + j) * _stride) + _start;
-            for (int p = 0; p < _size; p++)
-            {
-                row[p] = sign * source[(p * TTile.Columns) + j];
-            }
-        }
-    }
-
-    private readonly void StoreRows(int panel, T* source)
-    {
-        int first = panel * TTile.Columns;
-        for (int p = 0; p < _size; p++)
-        {
-            T* row = _matrix + ((_start + p) * _stride) + first;
-            new ReadOnlySpan<T>(source + (p * TTile.Columns), TTile.Columns).CopyTo(new Span<T>(row, TTile.Columns));
-        }
-    }
-
-    /// <summary>Adds or takes off the products of one panel with itself and all panels below it.</summary>
-    private readonly void UpdateColumn(int column)
-    {
-        if (column < FirstTrailing && (_wanted == SweepResult.Factor || column >= FirstDiagonal))
+        int first = step * BlockPanels;
+        int next = first + BlockPanels;
+        if (column >= next ? false : column >= first || _wanted == SweepResult.Factor)
         {
             return;
         }
 
-        T* right = _packed + ((long)column * PanelLength);
-        for (int panel = column; panel < _panels; panel++)
+        int end = Math.Min(_matrix.Panels, start + ChunkPanels);
+        for (int row = Math.Max(start, column); row < end; row++)
         {
-            if (panel >= FirstDiagonal && panel < FirstTrailing)
+            bool isFactored = row >= first && row < next;
+            bool isNextBlock = column >= next && row < next + BlockPanels;
+            if (!isFactored && !isNextBlock)
             {
-                continue;
+                AddProduct(step, row, column);
             }
+        }
+    }
 
-            T alpha = panel >= FirstTrailing ? -T.One : T.One;
-            T* left = _packed + ((long)panel * PanelLength);
-            int first = panel * TTile.Columns;
-            T* target = _matrix + (first * _stride) + (column * TTile.Columns);
-            int rows = Math.Min(TTile.Columns, _n - first);
-            for (int row = 0; row < rows; row += TTile.Rows)
-            {
-                TTile.Multiply(_size, left + row, TTile.Columns, right, alpha, T.One, target + (row * _stride), _stride);
-            }
+    private readonly void AddProduct(int step, int row, int column)
+    {
+        T* left = _packed + ((long)row * PanelLength);
+        T* right = _packed + ((long)column * PanelLength);
+        T* target = Square(row, column);
+        int rows = RowsOf(row);
+        int size = SizeOf(step);
+        for (int i = 0; i < rows; i += TTile.Rows)
+        {
+            TTile.Add(size, left + i, TTile.Columns, right, target + (i * TTile.Columns));
+        }
+    }
+
+    private readonly T* Square(int row, int column) => _matrix.Panel(column, row * TTile.Columns);
+
+    private readonly int RowsOf(int panel) => Math.Min(TTile.Columns, _matrix.Rows - (panel * TTile.Columns));
+
+    private static void Negate(T* source, T* target, int length)
+    {
+        for (int i = 0; i < length; i += Vector<T>.Count)
+        {
+            (-Vector.Load(source + i)).Store(target + i);
         }
     }
 }

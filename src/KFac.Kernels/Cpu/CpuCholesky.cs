@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
@@ -22,21 +21,14 @@ internal sealed unsafe class CpuCholesky(CpuDevice device) : ICholeskyKernel
         int n = matrix.Rows;
         using ScratchLease lease = device.Scratch.Rent(CholeskySweep<float, TTile>.ScratchBytes(n));
         var sweep = new CholeskySweep<float, TTile>(n, SweepResult.Factor, lease.As<byte>());
-        for (int i = 0; i < n; i++)
+        var copy = new TriangleCopy<float, TTile>(sweep.Matrix);
+        for (int panel = 0; panel < sweep.Matrix.Panels; panel++)
         {
-            float* row = sweep.Matrix + (i * sweep.RowStride);
-            Unsafe.CopyBlockUnaligned(row, matrix.Pointer + ((long)i * matrix.RowStride), (uint)(i + 1) * sizeof(float));
-            row[i] += damping;
+            copy.Load(panel, matrix.Pointer, matrix.RowStride, damping);
         }
 
         int status = sweep.Run(device.Workers);
-        for (int i = 0; i < n; i++)
-        {
-            float* row = lower.Pointer + ((long)i * lower.RowStride);
-            Unsafe.CopyBlockUnaligned(row, sweep.Matrix + (i * sweep.RowStride), (uint)(i + 1) * sizeof(float));
-            new Span<float>(row + i + 1, n - i - 1).Clear();
-        }
-
+        copy.StoreLower(lower.Pointer, lower.RowStride);
         return status;
     }
 }

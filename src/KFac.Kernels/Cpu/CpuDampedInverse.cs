@@ -57,7 +57,7 @@ internal sealed unsafe class CpuDampedInverse(CpuDevice device) : IDampedInverse
     {
         using ScratchLease lease = device.Scratch.Rent(CholeskySweep<T, TTile>.ScratchBytes(task.Size));
         var sweep = new CholeskySweep<T, TTile>(task.Size, SweepResult.Inverse, lease.As<byte>());
-        var copy = new InverseCopy<T>(task, sweep.Matrix, sweep.RowStride);
+        var copy = new InverseCopy<T, TTile>(task, sweep.Matrix);
         copy.Load(workers);
         *task.Status = sweep.Run(workers);
         if (*task.Status == 0)

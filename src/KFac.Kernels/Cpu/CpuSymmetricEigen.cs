@@ -60,7 +60,7 @@ internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEig
         }
         else
         {
-            *task.Status = LargeEigen<PanelTile<TTile, TSimd, TVector>, TSimd, TVector>.Solve(device, isParallel, task);
+            *task.Status = LargeEigen<TTile, TSimd, TVector>.Solve(device, isParallel, task);
         }
 
         if (task.Outcome != null)

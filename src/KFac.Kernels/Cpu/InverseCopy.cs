@@ -15,16 +15,14 @@ internal readonly unsafe struct InverseTask(in DampedInverseItem item, int* stat
     public readonly int* Status = status;
 }
 
-/// <summary>Carries the lower triangle of an item to its workspace with the damping added, and the inverse back to both triangles.</summary>
-internal readonly unsafe struct InverseCopy<T>(InverseTask task, T* work, long stride)
+/// <summary>Carries the lower triangle of an item to a sweep with the damping added, and the inverse back to both triangles.</summary>
+internal readonly unsafe struct InverseCopy<T, TTile>(InverseTask task, PanelTriangle<T, TTile> triangle)
     where T : unmanaged, IFloatingPointIeee754<T>
+    where TTile : struct, IPanelTile<T>
 {
-    private const int RowsPerTask = 64;
-    private const int ColumnsPerBlock = 16;
-
     private readonly InverseTask _task = task;
-    private readonly T* _work = work;
-    private readonly long _stride = stride;
+    private readonly TriangleCopy<T, TTile> _copy = new(triangle);
+    private readonly int _panels = triangle.Panels;
 
     public void Load(WorkerPool? workers) => RunJob(workers, &Load);
 
@@ -44,65 +42,30 @@ internal readonly unsafe struct InverseCopy<T>(InverseTask task, T* work, long s
         return 0;
     }
 
-    private static void Load(void* context, int part) => Unsafe.AsRef<InverseCopy<T>>(context).Load(part);
+    private static void Load(void* context, int panel)
+    {
+        ref InverseCopy<T, TTile> copy = ref Unsafe.AsRef<InverseCopy<T, TTile>>(context);
+        copy._copy.Load(panel, copy._task.Matrix, copy._task.MatrixStride, copy._task.Damping);
+    }
 
-    private static void Store(void* context, int part) => Unsafe.AsRef<InverseCopy<T>>(context).Store(part);
+    private static void Store(void* context, int panel)
+    {
+        ref InverseCopy<T, TTile> copy = ref Unsafe.AsRef<InverseCopy<T, TTile>>(context);
+        copy._copy.StoreSymmetric(panel, copy._task.Inverse, copy._task.InverseStride);
+    }
 
     private void RunJob(WorkerPool? workers, delegate*<void*, int, void> body)
     {
-        InverseCopy<T> context = this;
-        int parts = (_task.Size + RowsPerTask - 1) / RowsPerTask;
+        InverseCopy<T, TTile> context = this;
         if (workers is not null)
         {
-            workers.Run(parts, body, &context);
+            workers.Run(_panels, body, &context);
             return;
         }
 
-        for (int part = 0; part < parts; part++)
+        for (int panel = 0; panel < _panels; panel++)
         {
-            body(&context, part);
-        }
-    }
-
-    private void Load(int part)
-    {
-        int end = Math.Min(_task.Size, (part + 1) * RowsPerTask);
-        for (int i = part * RowsPerTask; i < end; i++)
-        {
-            float* source = _task.Matrix + (i * _task.MatrixStride);
-            T* target = _work + (i * _stride);
-            for (int j = 0; j <= i; j++)
-            {
-                target[j] = T.CreateTruncating(source[j]);
-            }
-
-            target[i] += T.CreateTruncating(_task.Damping);
-        }
-    }
-
-    private void Store(int part)
-    {
-        int first = part * RowsPerTask;
-        int end = Math.Min(_task.Size, first + RowsPerTask);
-        for (int column = 0; column < end; column += ColumnsPerBlock)
-        {
-            for (int i = first; i < end; i++)
-            {
-                StoreRun(i, column, Math.Min(column + ColumnsPerBlock, i + 1));
-            }
-        }
-    }
-
-    private void StoreRun(int i, int column, int end)
-    {
-        T* source = _work + (i * _stride);
-        float* row = _task.Inverse + (i * _task.InverseStride);
-        float* mirrored = _task.Inverse + i;
-        for (int j = column; j < end; j++)
-        {
-            float value = float.CreateTruncating(source[j]);
-            row[j] = value;
-            mirrored[j * _task.InverseStride] = value;
+            body(&context, panel);
         }
     }
 }

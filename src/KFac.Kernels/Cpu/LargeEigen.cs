@@ -11,7 +11,7 @@ namespace KFac.Kernels.Cpu;
 /// 12 ms, reflectors 15 ms.
 /// </remarks>
 internal unsafe struct LargeEigen<TTile, TSimd, TVector>
-    where TTile : struct, IPanelTile<float>
+    where TTile : struct, IGemmTile
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {

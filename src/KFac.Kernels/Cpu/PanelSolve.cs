@@ -2,132 +2,158 @@ using System.Numerics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>Sizes shared by the kernels that work on packed panels.</summary>
+/// <summary>Block sizes of the triangular kernels, multiples of every panel width.</summary>
 internal static class PanelSolve
 {
-    /// <summary>Rows of a panel: the block size of the Cholesky kernels. A multiple of every panel width.</summary>
-    /// <remarks>With 96, two float32 panels of 48 columns stay in 48 KiB of first-level cache, and a tile is written back
-    /// once per 96 steps; other depths have not been compared.</remarks>
+    /// <summary>Rows of a panel for large matrices: two float32 panels of 48 columns stay in 48 KiB of first-level cache, and a
+    /// tile is written back once per 96 steps.</summary>
     public const int Depth = 96;
+
+    /// <summary>Rows of a panel for small matrices, where solves with the diagonal block weigh more.</summary>
+    public const int ShallowDepth = 48;
 }
 
 /// <summary>Cholesky factor of one diagonal block, and triangular solves with it, on packed panels.</summary>
 /// <remarks>
-/// A panel holds up to <see cref="PanelSolve.Depth"/> rows of <c>TTile.Columns</c> columns: element (p, j) at
-/// <c>p·Columns + j</c>, the format that the register tile of the matrix product reads. The block's factor U (M = Uᵀ·U) is
-/// kept as panels too. All routines go by slices of <c>TTile.Rows</c> rows: one tile product brings in all rows that are
-/// already solved, and substitution within the slice does the rest, so nearly all arithmetic runs in the register tile
-/// and there is no inverse of a triangle whose condition would enter the error.
+/// The block's factor U (M = Uᵀ·U) is kept as panels of <c>depth</c> rows, which follow each other. All routines go by slices of
+/// <c>TTile.Rows</c> rows: one tile product brings in all rows that are already solved, and substitution with the slice's own
+/// small triangle, in registers, does the rest. So there is no inverse of a triangle whose condition would enter the error.
+/// Signs are chosen such that every product is added: the block comes in as −M, and the solves negate.
 /// </remarks>
-internal static unsafe class PanelSolve<T, TTile>
+internal readonly unsafe struct PanelSolve<T, TTile>
     where T : unmanaged, IFloatingPointIeee754<T>
     where TTile : struct, IPanelTile<T>
 {
-    private static int PanelLength => PanelSolve.Depth * TTile.Columns;
+    private readonly int _depth;
+    private readonly T* _block;
+    private readonly T* _columns;
+    private readonly T* _triangles;
 
-    /// <summary>Factors a diagonal block in place; its panels follow each other, rows and columns from <paramref name="size"/> on
-    /// are those of the identity.</summary>
-    /// <returns>0, or 1 + the index of the first pivot that is not a positive finite number.</returns>
-    public static int Factor(T* block, int size)
+    /// <param name="depth">Rows and columns of the block.</param>
+    /// <param name="memory"><see cref="ScratchLength"/> elements.</param>
+    public PanelSolve(int depth, T* memory)
     {
-        for (int row = 0; row < PanelSolve.Depth && row < size; row += TTile.Rows)
+        _depth = depth;
+        _block = memory;
+        _columns = _block + (depth * depth);
+        _triangles = _columns + (depth * depth);
+    }
+
+    /// <summary>The block: −M in its upper triangle before <see cref="Factor"/>, U after it; below the diagonal undefined.</summary>
+    public T* Block => _block;
+
+    private int PanelLength => _depth * TTile.Columns;
+
+    private static int TriangleLength => TTile.Rows * TTile.Rows;
+
+    public static int ScratchLength(int depth) => (2 * depth * depth) + (depth * TTile.Rows);
+
+    /// <summary>Factors the block in place.</summary>
+    /// <param name="size">Rows that count, a multiple of the tile's.</param>
+    /// <returns>0, or 1 + the index of the first pivot that is not a positive finite number.</returns>
+    public int Factor(int size)
+    {
+        for (int row = 0; row < size; row += TTile.Rows)
         {
-            T* left = block + ((row / TTile.Columns) * PanelLength) + (row % TTile.Columns);
-            for (int panel = row / TTile.Columns; panel * TTile.Columns < PanelSolve.Depth; panel++)
+            int own = row / TTile.Columns;
+            T* left = _block + (own * PanelLength) + (row % TTile.Columns);
+            for (int panel = own; panel * TTile.Columns < size; panel++)
             {
-                T* right = block + (panel * PanelLength);
-                TTile.Multiply(row, left, TTile.Columns, right, -T.One, T.One, right + (row * TTile.Columns), TTile.Columns);
+                T* right = _block + (panel * PanelLength);
+                TTile.Add(row, left, TTile.Columns, right, right + (row * TTile.Columns));
             }
 
-            for (int i = row; i < row + TTile.Rows; i++)
+            T* triangle = Triangle(row);
+            int status = FactorTriangle(left + (row * TTile.Columns), triangle);
+            if (status != 0)
             {
-                T* pivotRow = block + ((i / TTile.Columns) * PanelLength) + (i * TTile.Columns);
-                T pivot = pivotRow[i % TTile.Columns];
-                if (!(pivot > T.Zero && T.IsFinite(pivot)))
-                {
-                    return i + 1;
-                }
-
-                Eliminate(block, row, i, T.One / T.Sqrt(pivot));
+                return row + status;
             }
+
+            for (int panel = own; panel * TTile.Columns < size; panel++)
+            {
+                TTile.Forward(triangle, _block + (panel * PanelLength) + (row * TTile.Columns));
+            }
+        }
+
+        for (int panel = 0; panel * TTile.Columns < size; panel++)
+        {
+            int steps = Math.Min(size, (panel + 1) * TTile.Columns);
+            TTile.Transpose(
+                _block + (panel * PanelLength), TTile.Columns, steps, TTile.Columns, _columns + (panel * PanelLength), _depth);
         }
 
         return 0;
     }
 
-    /// <summary>U⁻ᵀ applied to a panel.</summary>
-    public static void Forward(T* block, int size, T* panel)
+    /// <summary><c>Y ← −U⁻ᵀ·Y</c> for a panel.</summary>
+    /// <param name="first">Rows before this one are zero; a multiple of the tile's.</param>
+    public void Forward(int first, int size, T* panel)
     {
-        for (int row = 0; row < size; row += TTile.Rows)
+        for (int row = first; row < size; row += TTile.Rows)
         {
-            T* left = block + ((row / TTile.Columns) * PanelLength) + (row % TTile.Columns);
+            T* left = _block + (row / TTile.Columns * PanelLength) + (first * TTile.Columns) + (row % TTile.Columns);
             T* slice = panel + (row * TTile.Columns);
-            TTile.Multiply(row, left, TTile.Columns, panel, -T.One, T.One, slice, TTile.Columns);
-            T* triangle = left + (row * TTile.Columns);
-            for (int i = 0; i < TTile.Rows; i++)
-            {
-                TTile.Scale(slice + (i * TTile.Columns), T.One / triangle[(i * TTile.Columns) + i]);
-                for (int j = i + 1; j < TTile.Rows; j++)
-                {
-                    TTile.SubtractScaled(slice + (j * TTile.Columns), triangle[(i * TTile.Columns) + j], slice + (i * TTile.Columns));
-                }
-            }
+            TTile.Add(row - first, left, TTile.Columns, panel + (first * TTile.Columns), slice);
+            TTile.Forward(Triangle(row), slice);
         }
     }
 
-    /// <summary>U⁻¹ applied to a panel. <paramref name="lower"/> is Uᵀ, row-major, from <see cref="Transpose"/>.</summary>
-    public static void Backward(T* lower, int size, T* panel)
+    /// <summary><c>Y ← −U⁻¹·Y</c> for a panel.</summary>
+    /// <param name="first">Rows before this one are not wanted; a multiple of the tile's.</param>
+    public void Backward(int first, int size, T* panel)
     {
-        int rounded = (size + TTile.Rows - 1) / TTile.Rows * TTile.Rows;
-        for (int row = rounded - TTile.Rows; row >= 0; row -= TTile.Rows)
+        for (int row = size - TTile.Rows; row >= first; row -= TTile.Rows)
         {
             int next = row + TTile.Rows;
             T* slice = panel + (row * TTile.Columns);
-            T* left = lower + (next * PanelSolve.Depth) + row;
-            TTile.Multiply(
-                rounded - next, left, PanelSolve.Depth, panel + (next * TTile.Columns), -T.One, T.One, slice, TTile.Columns);
-            T* triangle = lower + (row * PanelSolve.Depth) + row;
-            for (int i = TTile.Rows - 1; i >= 0; i--)
+            TTile.Add(size - next, _columns + (next * _depth) + row, _depth, panel + (next * TTile.Columns), slice);
+            TTile.Backward(Triangle(row), slice);
+        }
+    }
+
+    /// <summary>Copies columns <paramref name="start"/> and following, a panel of them, of Uᵀ from their first row on.</summary>
+    public void StoreLower(int start, int size, T* panel)
+    {
+        for (int row = start; row < size; row++)
+        {
+            new ReadOnlySpan<T>(_columns + (row * _depth) + start, TTile.Columns).CopyTo(new Span<T>(panel, TTile.Columns));
+            panel += TTile.Columns;
+        }
+    }
+
+    private T* Triangle(int row) => _triangles + (row / TTile.Rows * TriangleLength);
+
+    /// <summary>The factor of a slice's own columns, which come in negated, with <c>−1/uᵢᵢ</c> on the diagonal.</summary>
+    private static int FactorTriangle(T* source, T* u)
+    {
+        for (int i = 0; i < TTile.Rows; i++)
+        {
+            for (int j = i; j < TTile.Rows; j++)
             {
-                TTile.Scale(slice + (i * TTile.Columns), T.One / triangle[(i * PanelSolve.Depth) + i]);
-                for (int j = 0; j < i; j++)
+                T sum = source[(i * TTile.Columns) + j];
+                for (int p = 0; p < i; p++)
                 {
-                    TTile.SubtractScaled(slice + (j * TTile.Columns), triangle[(i * PanelSolve.Depth) + j], slice + (i * TTile.Columns));
+                    sum = T.FusedMultiplyAdd(u[(p * TTile.Rows) + i], u[(p * TTile.Rows) + j], sum);
                 }
-            }
-        }
-    }
 
-    /// <summary>Writes Uᵀ of a factored block, row-major with rows <see cref="PanelSolve.Depth"/> apart; above the diagonal undefined.</summary>
-    public static void Transpose(T* block, T* lower)
-    {
-        for (int i = 0; i < PanelSolve.Depth; i++)
-        {
-            for (int j = i; j < PanelSolve.Depth; j++)
+                u[(i * TTile.Rows) + j] = sum;
+            }
+
+            T pivot = -u[(i * TTile.Rows) + i];
+            if (!(pivot > T.Zero && T.IsFinite(pivot)))
             {
-                lower[(j * PanelSolve.Depth) + i] = block[((j / TTile.Columns) * PanelLength) + (i * TTile.Columns) + (j % TTile.Columns)];
+                return i + 1;
             }
-        }
-    }
 
-    /// <summary>Scales row i to a row of U and takes it out of the later rows of its slice.</summary>
-    private static void Eliminate(T* block, int row, int i, T reciprocal)
-    {
-        for (int panel = row / TTile.Columns; panel * TTile.Columns < PanelSolve.Depth; panel++)
-        {
-            T* columns = block + (panel * PanelLength);
-            TTile.Scale(columns + (i * TTile.Columns), reciprocal);
-        }
-
-        T* factors = block + ((i / TTile.Columns) * PanelLength) + (i * TTile.Columns);
-        for (int j = i + 1; j < row + TTile.Rows; j++)
-        {
-            T factor = factors[j % TTile.Columns];
-            for (int panel = row / TTile.Columns; panel * TTile.Columns < PanelSolve.Depth; panel++)
+            T negated = -T.One / T.Sqrt(pivot);
+            u[(i * TTile.Rows) + i] = negated;
+            for (int j = i + 1; j < TTile.Rows; j++)
             {
-                T* columns = block + (panel * PanelLength);
-                TTile.SubtractScaled(columns + (j * TTile.Columns), factor, columns + (i * TTile.Columns));
+                u[(i * TTile.Rows) + j] *= negated;
             }
         }
+
+        return 0;
     }
 }

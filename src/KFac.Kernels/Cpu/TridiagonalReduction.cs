@@ -14,7 +14,7 @@ namespace KFac.Kernels.Cpu;
 /// </para>
 /// </remarks>
 internal unsafe struct TridiagonalReduction<TTile, TSimd, TVector>
-    where TTile : struct, IPanelTile<float>
+    where TTile : struct, IGemmTile
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
