@@ -15,17 +15,37 @@ internal sealed class BenchInverseCommand : BenchCommand
     private readonly Option<string> _kind = OptionFactory.Choice(
         "--kind", "Damped inverse, or eigendecomposition.", "cholesky", "cholesky", "eigh");
 
+    private readonly Option<double?> _warm = OptionFactory.OptionalNumber<double>(
+        "--warm",
+        "DECAY",
+        "Start each eigendecomposition from the vectors of the factor before one update of a moving average.",
+        decay => decay is >= 0 and <= 1,
+        "a number from 0 to 1");
+
+    private readonly Option<double> _power = OptionFactory.Number(
+        "--power", "P", "With --warm: the variance of input j is (j + 1)^-P.", 0.0, power => power is >= 0 and <= 8, "a number from 0 to 8");
+
     public BenchInverseCommand()
         : base("inverse", "Time damped inverses or eigendecompositions.")
     {
         Add(_sizes);
         Add(_kind);
+        Add(_warm);
+        Add(_power);
     }
 
     /// <inheritdoc/>
     protected override IReadOnlyList<Func<Device, BenchCase>> Cases(CommandContext context)
     {
         bool eigen = context.Required(_kind) == "eigh";
+        if (context.Get(_warm) is { } decay)
+        {
+            return eigen
+                ? [.. context.Required(_sizes).Select(size =>
+                    (Func<Device, BenchCase>)(device => new WarmEigenCase(device, size, decay, context.Required(_power), context.Seed)))]
+                : throw new UsageException("--warm goes with --kind eigh.");
+        }
+
         return
         [
             .. context.Required(_sizes).Select(size =>

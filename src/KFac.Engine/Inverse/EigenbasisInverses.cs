@@ -7,6 +7,8 @@ namespace KFac.Engine;
 /// <c>U = Q_B [(Q_Bᵀ ∇W Q_A) / (b·aᵀ + λ)] Q_Aᵀ</c>. Factors are positive semi-definite, so eigenvalues that rounding has
 /// made negative count as 0. A factor fails when it is not finite, does not converge, or has an eigenvalue too negative
 /// for rounding; more damping would not change its eigenvectors, so the last good basis stays in use at once.
+/// <para>An update starts from the last good basis. Where that was of no use, the next
+/// updates start from scratch: one at first, then twice as many each time, up to <see cref="LongestWait"/>.</para>
 /// <para>With λ = 0 and factors that are singular to working precision, λ is raised to <c>2⁻²³·max(b)·max(a)</c>, which is
 /// an increase of damping and reported as such.</para>
 /// </remarks>
@@ -18,14 +20,22 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     /// its decomposition, far below what a matrix that is no factor shows.</summary>
     private const float NegativeShare = 0.01f;
 
+    /// <summary>Most updates that start from scratch before the last basis is tried again.</summary>
+    private const int LongestWait = 8;
+
     private readonly Basis[] _bases;
     private readonly Basis[] _spares;
     private readonly long[] _isGood;
+    private readonly long[] _waits;
+    private readonly long[] _waited;
     private readonly double[] _dampings;
     private readonly TraceReader _traces;
     private readonly SymmetricEigenItem[] _items;
     private readonly VectorView<int> _status;
     private readonly int[] _hostStatus;
+    private readonly EigenWarmStart _warmStart;
+    private readonly VectorView<EigenOutcome> _outcomes;
+    private readonly EigenOutcome[] _hostOutcomes;
     private readonly VectorView<float> _extremes;
     private readonly float[] _hostExtremes;
     private readonly VectorView<float> _first;
@@ -38,11 +48,16 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         _bases = new Basis[slots];
         _spares = new Basis[slots];
         _isGood = new long[slots];
+        _waits = new long[slots];
+        _waited = new long[slots];
         _dampings = new double[layers.Count];
         _items = new SymmetricEigenItem[slots];
         _hostStatus = new int[slots];
+        _hostOutcomes = new EigenOutcome[slots];
+        _warmStart = new EigenWarmStart { KeepBelow = options.KeepBasisBelow };
         _traces = new TraceReader(stream, Arena, slots);
         _status = Arena.Vector<int>(slots);
+        _outcomes = Arena.Vector<EigenOutcome>(slots);
         _extremes = Arena.Vector<float>(2 * slots);
         _hostExtremes = new float[2 * slots];
         _first = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
@@ -63,15 +78,17 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         {
             MatrixView<float> factor = IsA(slot) ? factors[slot / 2].A : factors[slot / 2].B;
             _traces.Measure(slot, factor);
-            _items[slot] = new SymmetricEigenItem(factor, _spares[slot].Values, _spares[slot].Vectors);
+            _items[slot] = new SymmetricEigenItem(factor, _spares[slot].Values, _spares[slot].Vectors, PreviousOf(slot));
         }
 
-        SymmetricEigen.Run(Stream, _items, _status);
+        SymmetricEigen.Run(Stream, _items, _status, _outcomes, _warmStart);
         Stream.Download(_status, _hostStatus);
+        Stream.Download(_outcomes, _hostOutcomes);
         _traces.Read();
         ReadExtremes(_spares);
         for (int slot = 0; slot < _items.Length; slot++)
         {
+            NoteOutcome(slot);
             if (_hostStatus[slot] == 0 && SmallestOf(slot) >= -NegativeShare * LargestOf(slot))
             {
                 Accept(slot);
@@ -119,6 +136,8 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         {
             string name = $"{(IsA(slot) ? "a" : "b")}.{Layers[slot / 2].Name}";
             visitor.Integer($"bases.good.{name}", ref _isGood[slot]);
+            visitor.Integer($"bases.waits.{name}", ref _waits[slot]);
+            visitor.Integer($"bases.waited.{name}", ref _waited[slot]);
             visitor.Vector($"bases.values.{name}", _bases[slot].Values);
             visitor.Vector($"bases.vectors.{name}", _bases[slot].Vectors.AsVector());
         }
@@ -145,6 +164,30 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     private static MatrixView<float> AsRow(VectorView<float> values) => values.AsMatrix(1, values.Length);
 
     private Basis Allocate(int width) => new(Arena.Vector<float>(width), Arena.Matrix<float>(width, width));
+
+    /// <summary>The basis to start from, or none.</summary>
+    private MatrixView<float> PreviousOf(int slot) =>
+        Options.WarmStart && _isGood[slot] != 0 && _waited[slot] == _waits[slot] ? _bases[slot].Vectors : default;
+
+    /// <summary>Decides how many updates of a slot start from scratch before its basis is tried again.</summary>
+    private void NoteOutcome(int slot)
+    {
+        switch (_hostOutcomes[slot].Route)
+        {
+            case EigenRoute.FellBack when _hostStatus[slot] == 0:
+                Record(slot / 2, IsA(slot) ? "A" : "B", NumericalEventKind.RestartedBasis);
+                _waits[slot] = Math.Clamp(2 * _waits[slot], 1, LongestWait);
+                _waited[slot] = 0;
+                break;
+            case EigenRoute.Decomposed when _waited[slot] < _waits[slot]:
+                _waited[slot]++;
+                break;
+            case EigenRoute.Kept or EigenRoute.Refined:
+                _waits[slot] = 0;
+                _waited[slot] = 0;
+                break;
+        }
+    }
 
     private void Accept(int slot)
     {

@@ -12,6 +12,15 @@ public sealed record InverseOptions
     /// <summary>How many times damping is increased tenfold for a factor that fails in float64 too.</summary>
     public int DampingIncreases { get; init; } = 4;
 
+    /// <summary>Product damping: whether the eigenvectors of an update start from those before it. What
+    /// comes out meets the same bounds either way.</summary>
+    public bool WarmStart { get; init; } = true;
+
+    /// <summary>Product damping with <see cref="WarmStart"/>: the eigenvectors are kept, and only the values updated, while
+    /// off-diagonal elements in the old basis are below this share of the factor's Frobenius norm. 0, the default,
+    /// keeps them only when they are eigenvectors to working precision.</summary>
+    public double KeepBasisBelow { get; init; }
+
     /// <summary>Called at every numerical event; null for no call. Events are counted in either case.</summary>
     public Action<NumericalEvent>? OnEvent { get; init; }
 
@@ -22,5 +31,6 @@ public sealed record InverseOptions
         OptionCheck.Defined(Style, nameof(Style));
         OptionCheck.NonNegative(Damping, nameof(Damping));
         OptionCheck.AtLeast(DampingIncreases, 0, nameof(DampingIncreases));
+        OptionCheck.InHalfOpenUnitInterval(KeepBasisBelow, nameof(KeepBasisBelow));
     }
 }

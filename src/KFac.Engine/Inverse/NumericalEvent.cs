@@ -14,6 +14,9 @@ public enum NumericalEventKind
 
     /// <summary>Nothing helped and there is no earlier inverse: the identity over the factor's mean eigenvalue stands in.</summary>
     UsedScaledIdentity,
+
+    /// <summary>The factor had moved too far for its last eigenvectors to be refined: decomposed from scratch. Costs time only.</summary>
+    RestartedBasis,
 }
 
 /// <summary>One numerical event.</summary>

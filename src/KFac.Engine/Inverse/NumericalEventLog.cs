@@ -3,7 +3,7 @@ namespace KFac.Engine;
 /// <summary>Counts numerical events by layer and kind.</summary>
 internal sealed class NumericalEventLog(IReadOnlyList<KroneckerLayer> layers, Action<NumericalEvent>? onEvent) : IStateful
 {
-    private static readonly string[] s_names = ["retriedInDouble", "dampingIncreased", "keptLastInverse", "usedScaledIdentity"];
+    private static readonly string[] s_names = ["retriedInDouble", "dampingIncreased", "keptLastInverse", "usedScaledIdentity", "restartedBasis"];
 
     private readonly long[] _counts = new long[layers.Count * s_names.Length];
 
