@@ -67,6 +67,7 @@ internal sealed class KfacApplication
         new BenchLimitsCommand(),
         new BenchFactorsCommand(),
         new BenchInverseCommand(),
+        new BenchPreconditionCommand(),
         new BenchStepCommand(),
     ];
 

@@ -15,6 +15,8 @@ internal sealed record KernelTable
 
     public IDampedInverseKernel? DampedInverse { get; init; }
 
+    public IDualInverseKernel? DualInverse { get; init; }
+
     public ISymmetricEigenKernel? SymmetricEigen { get; init; }
 
     public IElementwiseKernel? Elementwise { get; init; }

@@ -96,6 +96,24 @@ public sealed class BenchCommandTests : IDisposable
         Assert.All(results, result => Assert.Equal(wanted, result.GetProperty("shareOfLimit").ValueKind));
     }
 
+    [Fact]
+    public void Every_form_of_preconditioning_is_timed_by_its_arithmetic()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "precondition", "--size", "20", "--rows", "3", .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal(
+            ["inverses dense 20 ", "inverses rows 20,3 ", "eigenbases dense 20 ", "eigenbases rows 20,3 ", "factor primal 20,3 ", "factor dual 20,3 "],
+            results.Select(Name));
+        const double Dense = 4 * 20 * 20 * 20;
+        const double Rows = 6 * 3 * 20 * 20;
+        const double Primal = (3 * 20 * 21) + (20 * 20 * 20) + (2 * 3 * 20 * 20);
+        const double Dual = (20 * 3 * 4) + 27 + (4 * 9 * 20) + (2 * 27);
+        double[] expected = [Dense, Rows, 2 * Dense, Rows + Dense, Primal, Dual];
+        Assert.All(results.Zip(expected), static pair => Assert.Equal(pair.Second * 1e-9, Amount(pair.First, "gflops"), 1e-15));
+        json = _kfac.RunJson(["bench", "precondition", "--size", "5", "--rows", "3", "--form", "dual", .. _quick]);
+        Assert.Equal(["factor primal 5,3 ", "factor dual 5,3 "], json.GetProperty("results").EnumerateArray().Select(Name));
+    }
+
     [Theory]
     [InlineData("mnist-mlp")]
     [InlineData("mnist-autoencoder")]

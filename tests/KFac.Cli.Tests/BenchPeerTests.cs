@@ -113,7 +113,8 @@ public sealed class BenchPeerTests : IDisposable
     [InlineData("factors", "--conv", "2,3,5,6,3,2,1")]
     [InlineData("inverse", "--size", "5")]
     [InlineData("inverse", "--size", "5", "--kind", "eigh")]
-    public void PyTorch_does_factors_and_inverses(params string[] arguments)
+    [InlineData("precondition", "--size", "5", "--rows", "3")]
+    public void PyTorch_does_factors_inverses_and_products(params string[] arguments)
     {
         CommandResult result = _kfac.Run(["bench", .. arguments, "--against", PythonWithTorch(), "--json", .. _quick]);
         Assert.Equal(0, result.ExitCode);

@@ -115,6 +115,32 @@ def covariance(n):
     return rows.T @ rows / (2 * n)
 
 
+def precondition(case):
+    n, rows, factor = case["size"], case["rows"], covariance(case["size"])
+    w, g, x = torch.randn(n, n), torch.randn(rows, n), torch.randn(rows, n)
+    inverse = damped_inverse(factor, 1e-3)
+    if not case["eigenbases"]:
+        return (lambda: (g @ inverse).T @ (x @ inverse)) if rows else (lambda: inverse @ w @ inverse)
+    values, q = torch.linalg.eigh(factor)
+    divisor = torch.outer(values, values).add_(1e-3)
+    there = (lambda: (g @ q).T @ (x @ q)) if rows else (lambda: q.T @ w @ q)
+    return lambda: q @ there().div_(divisor) @ q.T
+
+
+def dual(case):
+    n, rows, damping = case["size"], case["rows"], 1e-2
+    x, v = torch.randn(rows, n), torch.randn(rows, n)
+
+    def primal():
+        return v @ damped_inverse((x.T @ x).mul_(1 / rows), damping)
+
+    def woodbury():
+        small = damped_inverse((x @ x.T).mul_(1 / rows), damping)
+        return torch.addmm(v, v @ x.T @ small, x, beta=1 / damping, alpha=-1 / (rows * damping))
+
+    return woodbury if case["dual"] else primal
+
+
 class Step:
     """SGD with momentum, or K-FAC with one Monte-Carlo sample, on a perceptron or an autoencoder."""
 
@@ -208,6 +234,10 @@ def prepare(case):
         return convolution(case)
     if name == "step":
         return step(case)
+    if name == "precondition":
+        return precondition(case)
+    if name == "dual":
+        return dual(case)
     matrix = covariance(case["size"])
     return (lambda: damped_inverse(matrix, 1e-3)) if name == "cholesky" else (lambda: torch.linalg.eigh(matrix))
 

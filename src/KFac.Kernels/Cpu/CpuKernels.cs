@@ -21,6 +21,7 @@ internal static class CpuKernels
         ParameterUpdate = new CpuParameterUpdate(device),
         Cholesky = new CpuCholesky(device),
         DampedInverse = new CpuDampedInverse(device),
+        DualInverse = new CpuDualInverse(device),
         SymmetricEigen = new CpuSymmetricEigen(device),
         LimitProbe = new CpuLimitProbe(device),
     };

@@ -15,6 +15,7 @@ public sealed class CudaKernelTableTests
         nameof(KernelTable.Cholesky),
         nameof(KernelTable.ConvolutionGram),
         nameof(KernelTable.DampedInverse),
+        nameof(KernelTable.DualInverse),
         nameof(KernelTable.LayerNorm),
         nameof(KernelTable.LimitProbe),
         nameof(KernelTable.ParameterUpdate),

@@ -53,6 +53,8 @@ public sealed class AllocationTests
         LayerNorm.Backward(stream, o.X, o.Statistics, o.Columns, o.Gradient, o.Gradient);
         LayerNorm.ParameterGradients(stream, o.X, o.Statistics, o.Gradient, 0, o.Columns, o.OtherColumns);
         SparseProduct.Run(stream, 1, o.Sparse, o.X, 0, o.Y);
+        DualInverse.Apply(stream, MatrixSide.Left, o.X, 1, o.Dual, 1, o.X.Reshape(o.X.Columns, o.X.Rows), o.Y.Reshape(o.X.Columns, o.X.Rows));
+        DualInverse.Gram(stream, o.X, 1, o.Dual);
         Reduction.Sum(stream, o.X, o.Scalar);
         Reduction.Dot(stream, o.X, o.Y, o.Scalar);
         Reduction.Trace(stream, o.Square, o.Scalar);
@@ -75,6 +77,7 @@ public sealed class AllocationTests
             Gradient = arena.Matrix<float>(200, 150);
             Extra = arena.Matrix<float>(200, 150);
             Square = X.Slice(0, 0, 150, 150);
+            Dual = arena.Matrix<float>(200, 200);
             Rows = arena.Vector<float>(200);
             Columns = arena.Vector<float>(150);
             Labels = arena.Vector<int>(200);
@@ -99,6 +102,8 @@ public sealed class AllocationTests
         public MatrixView<float> Extra { get; }
 
         public MatrixView<float> Square { get; }
+
+        public MatrixView<float> Dual { get; }
 
         public VectorView<float> Rows { get; }
 
