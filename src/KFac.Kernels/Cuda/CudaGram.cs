@@ -24,7 +24,7 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
         MatrixView<float> x = arguments.X;
         if (arguments.Offsets is null && arguments.Sharing == 1)
         {
-            var rows = new GramRows((nint)x.Pointer, x.RowStride, x.Rows, x.Columns, arguments.AppendOnes);
+            var rows = new GramRows((nint)x.Pointer, x.RowStride, x.Rows, x.Columns) { AppendOnes = arguments.AppendOnes };
             Accumulate(scope, rows, arguments.Alpha, arguments.Beta, arguments.Gram);
             return;
         }
@@ -33,15 +33,13 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
         int width = arguments.Gram.Columns;
         int stride = LaunchShape.Cover(width, 4) * 4;
         nint reduced = scope.Take((long)segments * stride * sizeof(float));
-        if (segments > 0)
-        {
-            Reduce(arguments, segments, reduced, stride);
-        }
+        Reduce(new GramReduceArguments(arguments, reduced, stride), segments);
 
-        Accumulate(scope, new GramRows(reduced, stride, segments, width, false), arguments.Alpha, arguments.Beta, arguments.Gram);
+        Accumulate(scope, new GramRows(reduced, stride, segments, width), arguments.Alpha, arguments.Beta, arguments.Gram);
     }
 
-    /// <summary><c>gram ← alpha·XᵀX + beta·gram</c>, for other kernels that make the rows themselves.</summary>
+    /// <summary><c>gram ← alpha·XᵀX + beta·gram</c> for every matrix of the batch, for other kernels that make the rows themselves.</summary>
+    /// <param name="gram">The results of the batch, stacked.</param>
     public void Accumulate(CudaScratch.Scope scope, GramRows rows, float alpha, float beta, MatrixView<float> gram)
     {
         if (rows.Count == 0 || rows.Columns == 0 || alpha == 0)
@@ -51,20 +49,25 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
         }
 
         MatrixPrecision precision = ProductModule.Effective(stream.Device.Precision, rows.Count);
-        ProductPlan plan = ProductPlan.ForTriangle(stream.Properties, rows.Columns, rows.Count);
+        ProductPlan plan = ProductPlan.ForTriangle(stream.Properties, rows.Columns, rows.Count, rows.Batch);
         int stride = LaunchShape.Cover(rows.Columns, 4) * 4;
         long size = (long)rows.Columns * stride;
         var parts = new GramParts(
-            scope.Take(size * plan.Parts * sizeof(float)),
-            rows.AppendOnes ? scope.Take((long)rows.Columns * plan.Parts * sizeof(float)) : 0,
+            scope.Take(size * plan.Parts * rows.Batch * sizeof(float)),
+            rows.AppendOnes ? scope.Take((long)rows.Columns * plan.Parts * rows.Batch * sizeof(float)) : 0,
             stride,
             size);
         (string module, string small, string large) = s_kernels[precision];
-        stream.Queue.Launch(
-            module,
-            plan.Large ? large : small,
-            ProductModule.Shape(precision, plan.Large, ProductPlan.TriangleTiles(rows.Columns, plan.Tile), plan.Parts, 1),
-            new GramKernelArguments(rows, parts, plan.PartDepth));
+        for (int first = 0; first < rows.Batch; first += LaunchShape.MaxGridYZ)
+        {
+            int batch = Math.Min(LaunchShape.MaxGridYZ, rows.Batch - first);
+            stream.Queue.Launch(
+                module,
+                plan.Large ? large : small,
+                ProductModule.Shape(precision, plan.Large, ProductPlan.TriangleTiles(rows.Columns, plan.Tile), plan.Parts, batch),
+                new GramKernelArguments(rows, parts, plan, first));
+        }
+
         Finish(rows, parts, plan.Parts, alpha, beta, gram);
     }
 
@@ -74,60 +77,84 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
         return (precision == MatrixPrecision.Float32 ? "gram" : $"gram_{name}", $"gram_{name}_small", $"gram_{name}_large");
     }
 
-    private void Finish(GramRows rows, GramParts parts, int count, float alpha, float beta, MatrixView<float> gram) =>
-        stream.Queue.Launch(
-            "gram",
-            "gram_finish",
-            LaunchShape.Row(ProductPlan.TriangleTiles(gram.Columns, FinishTile), Threads),
-            new GramFinishArguments(rows, parts, count, alpha, beta, gram));
-
-    private void Reduce(in GramArguments arguments, int segments, nint reduced, int stride)
+    private void Finish(GramRows rows, GramParts parts, int count, float alpha, float beta, MatrixView<float> gram)
     {
-        MatrixView<float> x = arguments.X;
-        bool aligned = ProductModule.IsAligned((nint)x.Pointer, x.RowStride);
-        int chunks = Math.Max(1, LaunchShape.Cover(x.Columns, aligned ? 4 : 1));
-        int lanes = Math.Min(64, (int)BitOperations.RoundUpToPowerOf2((uint)chunks));
+        int tiles = ProductPlan.TriangleTiles(gram.Columns, FinishTile);
+        for (int first = 0; first < rows.Batch; first += LaunchShape.MaxGridYZ)
+        {
+            int batch = Math.Min(LaunchShape.MaxGridYZ, rows.Batch - first);
+            stream.Queue.Launch(
+                "gram", "gram_finish", new LaunchShape(tiles, 1, batch, Threads), new GramFinishArguments(rows, parts, count, alpha, beta, gram, first));
+        }
+    }
+
+    /// <summary>One row per example; <paramref name="lanes"/> threads along the columns at most.</summary>
+    public void Reduce(GramReduceArguments arguments, int segments, int lanes = 64)
+    {
+        if (segments == 0)
+        {
+            return;
+        }
+
+        bool aligned = ProductModule.IsAligned(arguments.X, arguments.XStride);
+        int chunks = Math.Max(1, LaunchShape.Cover(arguments.Columns, aligned ? 4 : 1));
+        arguments.Lanes = Math.Min(lanes, (int)BitOperations.RoundUpToPowerOf2((uint)chunks));
+        arguments.Across = LaunchShape.Cover(chunks, arguments.Lanes);
         stream.Queue.Launch(
             "gram_reduce",
             aligned ? "gram_reduce_aligned" : "gram_reduce",
-            new LaunchShape(segments, LaunchShape.Cover(chunks, lanes), 1, Threads),
-            new GramReduceArguments(arguments, reduced, stride, lanes));
+            LaunchShape.Row(checked(segments * arguments.Across), Threads),
+            arguments);
     }
 }
 
-/// <summary>Rows of a Gram matrix as they lie in device memory.</summary>
-internal readonly record struct GramRows(nint Address, long Stride, int Count, int Columns, bool AppendOnes);
+/// <summary>Rows of Gram matrices as they lie in device memory.</summary>
+internal readonly record struct GramRows(nint Address, long Stride, int Count, int Columns)
+{
+    /// <summary>Whether a column of ones follows the columns.</summary>
+    public bool AppendOnes { get; init; }
+
+    /// <summary>Matrices of the batch.</summary>
+    public int Batch { get; init; } = 1;
+
+    /// <summary>Elements from one matrix of the batch to the next.</summary>
+    public long BatchStride { get; init; }
+}
 
 /// <summary>Where the products of ranges of rows go, and the sums of their columns.</summary>
 internal readonly record struct GramParts(nint Products, nint ColumnSums, long Stride, long Size);
 
-/// <summary>Mirrors <c>GramArguments</c> of gram.cu.</summary>
+/// <summary>Mirrors <c>GramKernelArguments</c> of gram_kernel.cuh.</summary>
+/// <param name="first">The first matrix of the batch that is computed.</param>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly struct GramKernelArguments(GramRows rows, GramParts parts, int partDepth)
+internal readonly struct GramKernelArguments(GramRows rows, GramParts parts, ProductPlan plan, int first)
 {
-    public readonly nint X = rows.Address;
-    public readonly nint Parts = parts.Products;
-    public readonly nint ColumnSums = parts.ColumnSums;
+    public readonly nint X = rows.Address + (nint)(first * rows.BatchStride * sizeof(float));
+    public readonly nint Parts = parts.Products + (nint)(first * plan.Parts * parts.Size * sizeof(float));
+    public readonly nint ColumnSums = parts.ColumnSums == 0 ? 0 : parts.ColumnSums + ((nint)first * plan.Parts * rows.Columns * sizeof(float));
     public readonly long XStride = rows.Stride;
     public readonly long PartStride = parts.Stride;
     public readonly long PartSize = parts.Size;
+    public readonly long XBatch = rows.BatchStride;
     public readonly int Rows = rows.Count;
     public readonly int Columns = rows.Columns;
-    public readonly int PartDepth = partDepth;
-    public readonly int Aligned = ProductModule.IsAligned(rows.Address, rows.Stride) ? 1 : 0;
+    public readonly int PartDepth = plan.PartDepth;
+    public readonly int Aligned = ProductModule.IsAligned(rows.Address, rows.Stride) && rows.BatchStride % 4 == 0 ? 1 : 0;
 }
 
 /// <summary>Mirrors <c>GramFinishArguments</c> of gram.cu.</summary>
+/// <param name="first">The first matrix of the batch that is finished.</param>
 [StructLayout(LayoutKind.Sequential)]
 internal readonly unsafe struct GramFinishArguments(
-    GramRows rows, GramParts parts, int count, float alpha, float beta, MatrixView<float> gram)
+    GramRows rows, GramParts parts, int count, float alpha, float beta, MatrixView<float> gram, int first)
 {
-    public readonly nint Parts = parts.Products;
-    public readonly nint ColumnSums = parts.ColumnSums;
-    public readonly nint Gram = (nint)gram.Pointer;
+    public readonly nint Parts = parts.Products + (nint)(first * count * parts.Size * sizeof(float));
+    public readonly nint ColumnSums = parts.ColumnSums + ((nint)first * count * rows.Columns * sizeof(float));
+    public readonly nint Gram = (nint)(gram.Pointer + ((long)first * gram.Columns * gram.RowStride));
     public readonly long PartStride = parts.Stride;
     public readonly long PartSize = parts.Size;
     public readonly long GramStride = gram.RowStride;
+    public readonly long GramBatch = (long)gram.Columns * gram.RowStride;
     public readonly int Columns = rows.Columns;
     public readonly int AppendOnes = rows.AppendOnes ? 1 : 0;
     public readonly int PartsCount = count;
@@ -136,18 +163,32 @@ internal readonly unsafe struct GramFinishArguments(
     public readonly float Beta = beta;
 }
 
-/// <summary>Mirrors <c>GramReduceArguments</c> of gram.cu.</summary>
+/// <summary>Mirrors <c>GramReduceArguments</c> of gram_reduce.cu.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly unsafe struct GramReduceArguments(in GramArguments arguments, nint reduced, int stride, int lanes)
+internal unsafe struct GramReduceArguments
 {
-    public readonly nint X = (nint)arguments.X.Pointer;
-    public readonly nint Y = reduced;
-    public readonly nint Offsets = arguments.Offsets is { } offsets ? (nint)offsets.View.Pointer : 0;
-    public readonly long XStride = arguments.X.RowStride;
-    public readonly long YStride = stride;
-    public readonly int Columns = arguments.X.Columns;
-    public readonly int Sharing = arguments.Sharing;
-    public readonly int Scale = (int)arguments.Scale;
-    public readonly int AppendOnes = arguments.AppendOnes ? 1 : 0;
-    public readonly int Lanes = lanes;
+    public nint X;
+    public nint Y;
+    public nint Offsets;
+    public long XStride;
+    public long YStride;
+    public int Columns;
+    public int Sharing;
+    public int Scale;
+    public int AppendOnes;
+    public int Lanes;
+    public int Across;
+
+    public GramReduceArguments(in GramArguments arguments, nint reduced, int stride)
+    {
+        X = (nint)arguments.X.Pointer;
+        Y = reduced;
+        Offsets = arguments.Offsets is { } offsets ? (nint)offsets.View.Pointer : 0;
+        XStride = arguments.X.RowStride;
+        YStride = stride;
+        Columns = arguments.X.Columns;
+        Sharing = arguments.Sharing;
+        Scale = (int)arguments.Scale;
+        AppendOnes = arguments.AppendOnes ? 1 : 0;
+    }
 }

@@ -8,5 +8,6 @@ internal static class CudaKernels
         Elementwise = new CudaElementwise(stream),
         Gemm = new CudaGemm(stream),
         Gram = new CudaGram(stream),
+        ConvolutionGram = new CudaConvolutionGram(stream),
     };
 }

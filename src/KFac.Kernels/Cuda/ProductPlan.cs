@@ -37,8 +37,8 @@ internal readonly record struct ProductPlan(bool Large, int Parts, int PartDepth
         Best(gpu, (long)m * n * batch, depth, ProductTiles(m, n, LargeTile) * batch, ProductTiles(m, n, SmallTile) * batch);
 
     /// <summary>Tiles of one triangle.</summary>
-    public static ProductPlan ForTriangle(GpuProperties gpu, int width, int depth) =>
-        Best(gpu, (long)width * width / 2, depth, TriangleTiles(width, LargeTile), TriangleTiles(width, SmallTile));
+    public static ProductPlan ForTriangle(GpuProperties gpu, int width, int depth, int batch) =>
+        Best(gpu, (long)width * width / 2 * batch, depth, (long)TriangleTiles(width, LargeTile) * batch, (long)TriangleTiles(width, SmallTile) * batch);
 
     /// <summary>Tiles of a lower triangle, its diagonal included.</summary>
     public static int TriangleTiles(int width, int tile)

@@ -31,8 +31,8 @@ sources() {
 }
 
 compile() {
-    local source="$1" architecture="$2" target="$3" file
-    "$compiler" -x cuda --cuda-device-only -nocudainc -nocudalib "--cuda-gpu-arch=$architecture" -std=c++20 -O3 \
+    local source="$1" architecture="$2" ptx="$3" target="$4" file
+    "$compiler" -x cuda --cuda-device-only -nocudainc -nocudalib "--cuda-gpu-arch=$architecture" "--cuda-feature=+$ptx" -std=c++20 -O3 \
         -ffp-contract=off -fno-ident -Wall -Wextra -Werror -Wno-unknown-cuda-version -S "Source/$source" -o "$target.tmp"
     {
         echo "// Made by compile-ptx.sh with clang $version; do not edit."
@@ -51,7 +51,7 @@ for path in Source/*.cu; do
     stem="${file%.cu}"
     [ -z "$only" ] || [ "$only" = "${stem%.sm_90a}" ] || continue
     case "$stem" in
-        *.sm_90a) compile "$file" sm_90a "$output/$stem.ptx" ;;
-        *) compile "$file" sm_80 "$output/$stem.sm_80.ptx" ;;
+        *.sm_90a) compile "$file" sm_90a ptx80 "$output/$stem.ptx" ;;
+        *) compile "$file" sm_80 ptx70 "$output/$stem.sm_80.ptx" ;;
     esac
 done

@@ -13,7 +13,6 @@ public sealed class CudaKernelTableTests
         nameof(KernelTable.Attention),
         nameof(KernelTable.BernoulliCrossEntropy),
         nameof(KernelTable.Cholesky),
-        nameof(KernelTable.ConvolutionGram),
         nameof(KernelTable.DampedInverse),
         nameof(KernelTable.DualInverse),
         nameof(KernelTable.LayerNorm),

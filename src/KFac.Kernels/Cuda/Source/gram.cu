@@ -9,6 +9,7 @@ struct GramFinishArguments {
     const float* column_sums;
     float* gram;
     long long part_stride, part_size, gram_stride;
+    long long gram_batch;  // elements from one result of the batch to the next
     int columns;
     int append_ones;
     int parts_count;  // without parts the sums are zero
@@ -16,7 +17,7 @@ struct GramFinishArguments {
     float alpha, beta;
 };
 
-// One 32×32 tile of the lower triangle and its mirror image; 256 threads, 32 of them along a row.
+// One 32×32 tile of the lower triangle and its mirror image, batch along z; 256 threads, 32 of them along a row.
 KFAC_KERNEL(gram_finish, GramFinishArguments, 256) {
     __shared__ float tile[32][33];
     int first_row, first_column;
@@ -24,6 +25,8 @@ KFAC_KERNEL(gram_finish, GramFinishArguments, 256) {
     first_row *= 32;
     first_column *= 32;
     const int width = args.columns + args.append_ones;
+    const long long batch = blockIdx.z, slot = batch * args.parts_count;
+    float* const gram = args.gram + batch * args.gram_batch;
     const int x = static_cast<int>(threadIdx.x) % 32, y = static_cast<int>(threadIdx.x) / 32;
     for (int i = y; i < 32; i += 8) {
         const int row = first_row + i, column = first_column + x;
@@ -31,17 +34,17 @@ KFAC_KERNEL(gram_finish, GramFinishArguments, 256) {
             float sum = 0.0f;
             if (row < args.columns) {
                 for (int part = 0; part < args.parts_count; ++part) {
-                    sum += args.parts[part * args.part_size + row * args.part_stride + column];
+                    sum += args.parts[(slot + part) * args.part_size + row * args.part_stride + column];
                 }
             } else if (column < args.columns) {
                 for (int part = 0; part < args.parts_count; ++part) {
-                    sum += args.column_sums[static_cast<long long>(part) * args.columns + column];
+                    sum += args.column_sums[(slot + part) * args.columns + column];
                 }
             } else {
                 sum = args.ones;
             }
 
-            float& c = args.gram[row * args.gram_stride + column];
+            float& c = gram[row * args.gram_stride + column];
             const float value = args.beta == 0.0f ? args.alpha * sum : kfac::fma(args.beta, c, args.alpha * sum);
             c = value;
             tile[i][x] = value;
@@ -52,7 +55,7 @@ KFAC_KERNEL(gram_finish, GramFinishArguments, 256) {
     for (int i = y; i < 32; i += 8) {
         const int row = first_column + i, column = first_row + x;
         if (column < width && row < column) {
-            args.gram[row * args.gram_stride + column] = tile[x][i];
+            gram[row * args.gram_stride + column] = tile[x][i];
         }
     }
 }

@@ -8,9 +8,10 @@
 
 struct GramKernelArguments {
     const float* x;
-    float* parts;        // [ranges, columns, part_stride]; the lower triangle's tiles are written
-    float* column_sums;  // [ranges, columns], or null
+    float* parts;        // [batch, ranges, columns, part_stride]; the lower triangle's tiles are written
+    float* column_sums;  // [batch, ranges, columns], or null
     long long x_stride, part_stride, part_size;
+    long long x_batch;  // elements from one matrix of the batch to the next; their parts follow each other
     int rows, columns;
     int part_depth;  // rows of a range, a multiple of 32
     int aligned;     // whether rows of x start at multiples of 16 bytes
@@ -62,7 +63,8 @@ static __device__ __forceinline__ void gram(const GramKernelArguments& args, flo
     const int range = static_cast<int>(blockIdx.y), first = range * args.part_depth;
     const int depth = min(args.part_depth, args.rows - first);
     using Operand = StridedOperand<Along::lines, Shape::Rows, Shape::Threads>;
-    const float* const x = args.x + first * args.x_stride;
+    const long long batch = blockIdx.z, slot = batch * gridDim.y + range;
+    const float* const x = args.x + batch * args.x_batch + first * args.x_stride;
     const Operand a{x + row, args.x_stride, args.columns - row, depth, args.aligned != 0};
     const Operand b{x + column, args.x_stride, args.columns - column, depth, args.aligned != 0};
     const LanePlace<Shape> lane;
@@ -80,11 +82,11 @@ static __device__ __forceinline__ void gram(const GramKernelArguments& args, flo
         repair<Shape>(shared, a, b, sums);
     }
 
-    float* const part = args.parts + range * args.part_size + row * args.part_stride + column;
+    float* const part = args.parts + slot * args.part_size + row * args.part_stride + column;
     store_tile<Shape>(sums, Result{part, args.part_stride, a.lines, b.lines, 1.0f, 0.0f, true});
     if (with_sums) {
         __syncthreads();
-        column_sums.store(shared, args.column_sums + static_cast<long long>(range) * args.columns + row, a.lines);
+        column_sums.store(shared, args.column_sums + slot * args.columns + row, a.lines);
     }
 }
 

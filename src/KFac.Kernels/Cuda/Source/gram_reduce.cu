@@ -11,6 +11,7 @@ struct GramReduceArguments {
     int scale;        // as SharingScale: mean, sum, inverse square root
     int append_ones;  // whether column `columns` of y is what the reduction makes of ones
     int lanes;        // threads along the columns, a power of two up to 256
+    int across;       // blocks along the columns
 };
 
 namespace kfac {
@@ -50,14 +51,15 @@ static __device__ __forceinline__ float sharing_factor(int scale, int rows) {
     return rows == 0 ? 0.0f : scale == 0 ? 1.0f / count : scale == 1 ? 1.0f : 1.0f / sqrt(count);
 }
 
-// An example along x, chunks of columns along y: groups of threads add up every groups-th row, eight loads under way each, and
+// A block takes `lanes` chunks of columns of one example: groups of threads add up every groups-th row, eight loads under way each, and
 // the first group adds the groups' sums.
 template <int Width>
 static __device__ __forceinline__ void reduce_rows(const GramReduceArguments& args, Chunk<Width>* shared) {
     constexpr int ahead = 8;
-    const int example = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x);
+    const int example = static_cast<int>(blockIdx.x) / args.across, strip = static_cast<int>(blockIdx.x) % args.across;
+    const int thread = static_cast<int>(threadIdx.x);
     const int group = thread / args.lanes, groups = static_cast<int>(blockDim.x) / args.lanes;
-    const int column = (static_cast<int>(blockIdx.y) * args.lanes + thread % args.lanes) * Width;
+    const int column = (strip * args.lanes + thread % args.lanes) * Width;
     const int first = args.offsets != nullptr ? args.offsets[example] : example * args.sharing;
     const int end = args.offsets != nullptr ? args.offsets[example + 1] : first + args.sharing;
     const float factor = sharing_factor(args.scale, end - first);
@@ -101,7 +103,7 @@ static __device__ __forceinline__ void reduce_rows(const GramReduceArguments& ar
         }
     }
 
-    if (args.append_ones != 0 && blockIdx.y == 0 && thread == 0) {
+    if (args.append_ones != 0 && strip == 0 && thread == 0) {
         to[args.columns] = factor * static_cast<float>(end - first);
     }
 }

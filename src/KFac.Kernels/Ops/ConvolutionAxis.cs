@@ -1,4 +1,4 @@
-namespace KFac.Kernels.Cpu;
+namespace KFac.Kernels;
 
 /// <summary>One axis of a convolution: which pixels a kernel element meets as the kernel moves.</summary>
 /// <remarks>
