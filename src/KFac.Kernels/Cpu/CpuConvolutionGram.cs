@@ -87,7 +87,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         float factor = CpuSegmentReduce.Factor(arguments.Scale, arguments.Shape.Positions);
         using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
         float* sums = lease.As<float>();
-        SumWindows(arguments, group, factor, sums);
+        SumWindows(group, factor, sums);
         if (arguments.AppendOnes)
         {
             for (int n = 0; n < images; n++)
@@ -97,7 +97,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         }
 
         var rows = new GramRows(new StridedMatrix(sums, group.Width, 1), images, group.Width, false);
-        GramCore.Accumulate(device, rows, arguments.Alpha, arguments.Beta, group.Gram, group.GramStride);
+        CpuGram.Accumulate(device, rows, arguments.Alpha, arguments.Beta, group.Gram, group.GramStride);
     }
 
     /// <summary>The last row and column: sums of the patches over images and positions, and the number of patches in the corner.</summary>
@@ -107,7 +107,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         int patch = group.Width - 1;
         using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
         float* sums = lease.As<float>();
-        SumWindows(arguments, group, 1, sums);
+        SumWindows(group, 1, sums);
         float* last = group.Gram + (patch * group.GramStride);
         sums[patch] = (float)((long)images * arguments.Shape.Positions);
         for (int n = 1; n < images; n++)
@@ -125,9 +125,8 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         }
     }
 
-    private void SumWindows(in ConvolutionGramArguments arguments, ConvolutionGroup group, float factor, float* sums) =>
-        WindowSums.Run(
-            device, group.X, group.XStride, arguments.X.Rows, group.Channels, group.Rows, group.Columns, factor, sums, group.Width);
+    private void SumWindows(ConvolutionGroup group, float factor, float* sums) =>
+        WindowSums.Run(device, group, factor, sums, group.Width);
 
     /// <summary>Copies a batch of images, or what is left of one, channels last.</summary>
     private ConvolutionImages CopyImages(ConvolutionGroup group, int first, int batch, float* copy)

@@ -33,8 +33,21 @@ internal sealed unsafe class CpuGram(CpuDevice device) : IGramKernel
         Accumulate(arguments, new GramRows(new StridedMatrix(reduced, width, 1), segments, width, false));
     }
 
+    /// <summary><c>C ← α·XᵀX + β·C</c> in the way that suits the shape of X.</summary>
+    public static void Accumulate(CpuDevice device, GramRows rows, float alpha, float beta, float* c, long ldc)
+    {
+        if (alpha != 0 && FlatGram.Suits(rows))
+        {
+            FlatGram.Accumulate(device, rows, alpha, beta, c, ldc);
+        }
+        else
+        {
+            GramCore.Accumulate(device, rows, alpha, beta, c, ldc);
+        }
+    }
+
     private void Accumulate(in GramArguments arguments, GramRows rows) =>
-        GramCore.Accumulate(device, rows, arguments.Alpha, arguments.Beta, arguments.Gram.Pointer, arguments.Gram.RowStride);
+        Accumulate(device, rows, arguments.Alpha, arguments.Beta, arguments.Gram.Pointer, arguments.Gram.RowStride);
 
     /// <summary>What the reduction makes of a column of ones.</summary>
     private static void ReduceOnes(in GramArguments arguments, int segments, float* column, int stride)

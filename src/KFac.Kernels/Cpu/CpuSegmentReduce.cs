@@ -11,6 +11,9 @@ internal sealed unsafe class CpuSegmentReduce(CpuDevice device) : ISegmentReduce
     /// <summary>Elements that a task reads or writes at least.</summary>
     private const int SmallestTask = 1 << 14;
 
+    /// <summary>Tasks of many small examples: each streams through its part, which takes a while to get up to speed.</summary>
+    private const int MostTasks = 32;
+
     private const int StripColumns = 256;
 
     /// <summary>The factor of a sum over <paramref name="rows"/> rows, correctly rounded; 0 for none.</summary>
@@ -105,7 +108,8 @@ internal sealed unsafe class CpuSegmentReduce(CpuDevice device) : ISegmentReduce
         public void CutInto(int threads, int rows)
         {
             double perSegment = Math.Max(1, (double)rows * columns / segments);
-            _segmentsPerTask = (int)Math.Clamp(SmallestTask / perSegment, 1, segments);
+            double task = Math.Max(SmallestTask, (double)rows * columns / MostTasks);
+            _segmentsPerTask = (int)Math.Clamp(task / perSegment, 1, segments);
             bool few = segments < 2 * threads && perSegment > 2 * SmallestTask;
             _strips = few ? (columns + StripColumns - 1) / StripColumns : 1;
         }

@@ -8,24 +8,17 @@ internal static unsafe class SegmentRows<TSimd, TVector>
     where TVector : unmanaged
 {
     /// <summary>Rows that are added before the sum goes back to memory.</summary>
-    private const int RowsPerPass = 4;
+    private const int RowsPerPass = 8;
 
     /// <summary><c>sum[j] ← factor·Σ rows[r·stride + j]</c>, in the order of r; zeros where there are no rows.</summary>
     public static void Sum(float* rows, long stride, int count, int columns, float factor, float* sum)
     {
-        new Span<float>(sum, columns).Clear();
-        int row = 0;
-        for (; row + RowsPerPass <= count; row += RowsPerPass)
+        for (int row = 0; row == 0 || row < count; row += RowsPerPass)
         {
-            AddFour(rows + (row * stride), stride, columns, sum);
+            int taken = Math.Min(RowsPerPass, count - row);
+            bool last = row + taken >= count;
+            AddRows(rows + (row * stride), stride, taken, columns, row == 0, last ? factor : 1, sum);
         }
-
-        for (; row < count; row++)
-        {
-            Add(rows + (row * stride), columns, sum);
-        }
-
-        Scale(sum, columns, factor, sum);
     }
 
     /// <summary><c>result[j] ← factor·source[j]</c>.</summary>
@@ -38,43 +31,71 @@ internal static unsafe class SegmentRows<TSimd, TVector>
             TSimd.Store(TSimd.Multiply(TSimd.Create(factor), TSimd.Load(source + j)), result + j);
         }
 
-        for (; j < columns; j++)
+        if (j < columns)
         {
-            result[j] = factor * source[j];
+            TSimd.StorePartial(TSimd.Multiply(TSimd.Create(factor), TSimd.LoadPartial(source + j, columns - j)), result + j, columns - j);
+        }
+    }
+
+    /// <summary><c>sum[j] ← factor·(sum[j] + Σ row[r·stride + j])</c>; sum is not read where it is the first.</summary>
+    private static void AddRows(float* row, long stride, int count, int columns, bool first, float factor, float* sum)
+    {
+        int whole = columns - (columns % TSimd.Count);
+        if (count == RowsPerPass)
+        {
+            AddEight(row, stride, whole, first, factor, sum);
+        }
+        else
+        {
+            AddSome(row, stride, count, whole, first, factor, sum);
+        }
+
+        if (whole < columns)
+        {
+            int rest = columns - whole;
+            TVector total = first ? TSimd.Zero : TSimd.LoadPartial(sum + whole, rest);
+            for (int r = 0; r < count; r++)
+            {
+                total = TSimd.Add(total, TSimd.LoadPartial(row + (r * stride) + whole, rest));
+            }
+
+            TSimd.StorePartial(TSimd.Multiply(TSimd.Create(factor), total), sum + whole, rest);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddFour(float* row, long stride, int columns, float* sum)
+    private static void AddEight(float* row, long stride, int columns, bool first, float factor, float* sum)
     {
-        int j = 0;
-        for (; j + TSimd.Count <= columns; j += TSimd.Count)
+        float* row4 = row + (4 * stride);
+        for (int j = 0; j < columns; j += TSimd.Count)
         {
-            TVector total = TSimd.Add(TSimd.Load(sum + j), TSimd.Load(row + j));
+            TVector total = first ? TSimd.Zero : TSimd.Load(sum + j);
+            total = TSimd.Add(total, TSimd.Load(row + j));
             total = TSimd.Add(total, TSimd.Load(row + stride + j));
             total = TSimd.Add(total, TSimd.Load(row + (2 * stride) + j));
             total = TSimd.Add(total, TSimd.Load(row + (3 * stride) + j));
-            TSimd.Store(total, sum + j);
-        }
-
-        for (; j < columns; j++)
-        {
-            sum[j] = sum[j] + row[j] + row[stride + j] + row[(2 * stride) + j] + row[(3 * stride) + j];
+            total = TSimd.Add(total, TSimd.Load(row4 + j));
+            total = TSimd.Add(total, TSimd.Load(row4 + stride + j));
+            total = TSimd.Add(total, TSimd.Load(row4 + (2 * stride) + j));
+            total = TSimd.Add(total, TSimd.Load(row4 + (3 * stride) + j));
+            TSimd.Store(TSimd.Multiply(TSimd.Create(factor), total), sum + j);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Add(float* row, int columns, float* sum)
+    private static void AddSome(float* row, long stride, int count, int columns, bool first, float factor, float* sum)
     {
-        int j = 0;
-        for (; j + TSimd.Count <= columns; j += TSimd.Count)
+        for (int j = 0; j < columns; j += TSimd.Count)
         {
-            TSimd.Store(TSimd.Add(TSimd.Load(sum + j), TSimd.Load(row + j)), sum + j);
-        }
+            TVector total = first ? TSimd.Zero : TSimd.Load(sum + j);
+            float* element = row + j;
+            for (int r = 0; r < count; r++)
+            {
+                total = TSimd.Add(total, TSimd.Load(element));
+                element += stride;
+            }
 
-        for (; j < columns; j++)
-        {
-            sum[j] += row[j];
+            TSimd.Store(TSimd.Multiply(TSimd.Create(factor), total), sum + j);
         }
     }
 }

@@ -7,19 +7,19 @@ namespace KFac.Kernels.Cpu;
 /// <remarks>
 /// A channel is read once: the rows that all kernel rows of a phase meet are added up first, and each kernel row adds the
 /// few that it meets besides; the columns of such a sum likewise. Nothing is subtracted, so sums that miss a NaN stay clean.
-/// A task takes a few channels.
+/// A kernel of one element takes a channel as a single row. A task takes a few channels; which rows and columns an element
+/// meets (<see cref="WindowParts"/>) is found once a task, since for 8×8 pixels finding it costs more than the sums.
 /// </remarks>
 internal static unsafe class WindowSums
 {
     /// <summary>Elements of X that a task reads, about.</summary>
     private const int TaskElements = 1 << 15;
 
-    /// <param name="x">The first image; images are <paramref name="ldx"/> elements apart.</param>
+    /// <summary>Sums <paramref name="factor"/> times the windows of all channels of a group's images.</summary>
     /// <param name="y">[images, channels·k_h·k_w], rows <paramref name="ldy"/> elements apart.</param>
-    public static void Run(
-        CpuDevice device, float* x, long ldx, int images, int channels, ConvolutionAxis rows, ConvolutionAxis columns, float factor, float* y, long ldy)
+    public static void Run(CpuDevice device, ConvolutionGroup group, float factor, float* y, long ldy)
     {
-        var job = new Job(device, x, ldx, images, channels, rows, columns, factor, y, ldy);
+        var job = new Job(device, group, factor, y, ldy);
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &Job.Run<Simd512, Vector512<float>>,
@@ -29,12 +29,19 @@ internal static unsafe class WindowSums
         device.Workers.Run(job.Tasks, body, Unsafe.AsPointer(ref job));
     }
 
-    private readonly struct Job(
-        CpuDevice device, float* x, long ldx, int images, int channels, ConvolutionAxis rows, ConvolutionAxis columns, float factor, float* y, long ldy)
+    private readonly struct Job(CpuDevice device, ConvolutionGroup group, float factor, float* y, long ldy)
     {
-        private int PlanesPerTask => Math.Max(1, TaskElements / (rows.Size * columns.Size));
+        private readonly ConvolutionGroup _group = group;
+        private readonly ConvolutionAxis _rows = group.PixelsArePatches ? new ConvolutionAxis(1, 1, 1, 0, 1, 1) : group.Rows;
+        private readonly ConvolutionAxis _columns = group.PixelsArePatches
+            ? new ConvolutionAxis(group.ImageElements / group.Channels, 1, 1, 0, 1, group.ImageElements / group.Channels)
+            : group.Columns;
 
-        private long Planes => (long)images * channels;
+        private int PlaneElements => _rows.Size * _columns.Size;
+
+        private int PlanesPerTask => Math.Max(1, TaskElements / PlaneElements);
+
+        private long Planes => (long)_group.Images * _group.Channels;
 
         public int Tasks => (int)((Planes + PlanesPerTask - 1) / PlanesPerTask);
 
@@ -50,63 +57,141 @@ internal static unsafe class WindowSums
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
-            using ScratchLease lease = device.Scratch.Rent(2L * columns.Size * sizeof(float));
+            long lines = 2L * _columns.Size * sizeof(float);
+            long parts = ((long)_rows.Kernel + _columns.Kernel) * sizeof(WindowParts);
+            using ScratchLease lease = device.Scratch.Rent(lines + parts);
+            var down = new Span<WindowParts>(lease.As<byte>() + lines, _rows.Kernel);
+            var across = new Span<WindowParts>(lease.As<byte>() + lines + (_rows.Kernel * sizeof(WindowParts)), _columns.Kernel);
+            WindowParts.Fill(_rows, down);
+            WindowParts.Fill(_columns, across);
+            var plane = new PlaneSums<TSimd, TVector>(_rows, _columns, down, across, lease.As<float>(), factor);
             long first = (long)task * PlanesPerTask;
             long end = Math.Min(Planes, first + PlanesPerTask);
-            for (long plane = first; plane < end; plane++)
+            for (long index = first; index < end; index++)
             {
-                long image = plane / channels;
-                int channel = (int)(plane % channels);
-                float* pixels = x + (image * ldx) + ((long)channel * rows.Size * columns.Size);
-                Plane<TSimd, TVector>(pixels, lease.As<float>(), y + (image * ldy) + ((long)channel * rows.Kernel * columns.Kernel));
+                long image = index / _group.Channels;
+                int channel = (int)(index % _group.Channels);
+                float* pixels = _group.X + (image * _group.XStride) + ((long)channel * PlaneElements);
+                plane.Sum(pixels, y + (image * ldy) + ((long)channel * _rows.Kernel * _columns.Kernel));
+            }
+        }
+    }
+
+    /// <summary>The windows of one channel.</summary>
+    private readonly ref struct PlaneSums<TSimd, TVector>(
+        ConvolutionAxis rows, ConvolutionAxis columns, ReadOnlySpan<WindowParts> down, ReadOnlySpan<WindowParts> across, float* lines, float factor)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        private readonly ReadOnlySpan<WindowParts> _down = down;
+        private readonly ReadOnlySpan<WindowParts> _across = across;
+
+        public void Sum(float* pixels, float* sums)
+        {
+            if (rows.Size == 1 && rows.Kernel == 1)
+            {
+                AcrossColumns(pixels, sums);
+                return;
+            }
+
+            for (int phase = 0; phase < rows.Stride; phase++)
+            {
+                SumPhase(pixels, phase, sums);
             }
         }
 
-        private void Plane<TSimd, TVector>(float* pixels, float* scratch, float* sums)
-            where TSimd : struct, ISimd<TVector>
-            where TVector : unmanaged
+        private void SumPhase(float* pixels, int phase, float* sums)
         {
-            float* core = scratch;
-            float* window = scratch + columns.Size;
-            for (int phase = 0; phase < rows.Stride; phase++)
+            float* core = null;
+            for (int a = 0; a < _down.Length; a++)
             {
-                if (!rows.Core(0, phase, out StepRange common))
+                ref readonly WindowParts parts = ref _down[a];
+                if (parts.Phase != phase)
                 {
                     continue;
                 }
 
-                new Span<float>(core, columns.Size).Clear();
-                AddRows<TSimd, TVector>(pixels, common, phase, core);
-                for (int a = 0; a < rows.Kernel; a++)
+                if (core == null)
                 {
-                    if (rows.IsMember(a, 0, phase))
-                    {
-                        (StepRange before, StepRange after) = rows.Window(a, 0).Without(common);
-                        new Span<float>(core, columns.Size).CopyTo(new Span<float>(window, columns.Size));
-                        AddRows<TSimd, TVector>(pixels, before, phase, window);
-                        AddRows<TSimd, TVector>(pixels, after, phase, window);
-                        AcrossColumns(window, sums + (a * columns.Kernel));
-                    }
+                    core = lines;
+                    AddRows(null, pixels, parts.Core, default, phase, core);
+                }
+
+                float* window = core;
+                if (parts.Before.Count + parts.After.Count > 0)
+                {
+                    window = lines + columns.Size;
+                    AddRows(core, pixels, parts.Before, parts.After, phase, window);
+                }
+
+                AcrossColumns(window, sums + (a * columns.Kernel));
+            }
+        }
+
+        /// <summary><c>sum ← from + Σ rows</c>; from may be null.</summary>
+        private void AddRows(float* from, float* pixels, StepRange some, StepRange others, int phase, float* sum)
+        {
+            for (int j = 0; j < columns.Size; j += TSimd.Count)
+            {
+                int count = Math.Min(TSimd.Count, columns.Size - j);
+                TVector total = from == null ? TSimd.Zero : Load(from + j, count);
+                total = AddStrip(total, pixels + j, some, phase, count);
+                total = AddStrip(total, pixels + j, others, phase, count);
+                if (count == TSimd.Count)
+                {
+                    TSimd.Store(total, sum + j);
+                }
+                else
+                {
+                    TSimd.StorePartial(total, sum + j, count);
                 }
             }
+        }
+
+        private TVector AddStrip(TVector total, float* pixels, StepRange steps, int phase, int count)
+        {
+            long distance = (long)rows.Stride * columns.Size;
+            float* row = pixels + (((long)(steps.Start * rows.Stride) + phase) * columns.Size);
+            int left = steps.Count;
+            if (count < TSimd.Count)
+            {
+                for (; left > 0; left--, row += distance)
+                {
+                    total = TSimd.Add(total, TSimd.LoadPartial(row, count));
+                }
+
+                return total;
+            }
+
+            TVector other = TSimd.Zero;
+            for (; left >= 4; left -= 4, row += 4 * distance)
+            {
+                total = TSimd.Add(total, TSimd.Add(TSimd.Load(row), TSimd.Load(row + distance)));
+                other = TSimd.Add(other, TSimd.Add(TSimd.Load(row + (2 * distance)), TSimd.Load(row + (3 * distance))));
+            }
+
+            for (; left > 0; left--, row += distance)
+            {
+                total = TSimd.Add(total, TSimd.Load(row));
+            }
+
+            return TSimd.Add(total, other);
         }
 
         private void AcrossColumns(float* line, float* sums)
         {
             for (int phase = 0; phase < columns.Stride; phase++)
             {
-                if (!columns.Core(0, phase, out StepRange common))
+                float core = float.NaN;
+                bool any = false;
+                for (int b = 0; b < _across.Length; b++)
                 {
-                    continue;
-                }
-
-                float core = Sum(line, common, phase);
-                for (int b = 0; b < columns.Kernel; b++)
-                {
-                    if (columns.IsMember(b, 0, phase))
+                    ref readonly WindowParts parts = ref _across[b];
+                    if (parts.Phase == phase)
                     {
-                        (StepRange before, StepRange after) = columns.Window(b, 0).Without(common);
-                        sums[b] = factor * (core + Sum(line, before, phase) + Sum(line, after, phase));
+                        core = any ? core : Sum(line, parts.Core, phase);
+                        any = true;
+                        sums[b] = factor * (core + Sum(line, parts.Before, phase) + Sum(line, parts.After, phase));
                     }
                 }
             }
@@ -115,34 +200,21 @@ internal static unsafe class WindowSums
         private float Sum(float* line, StepRange steps, int phase)
         {
             float sum = 0;
-            for (int step = steps.Start; step < steps.End; step++)
+            int step = steps.Start;
+            if (columns.Stride == 1 && steps.Count >= 4)
             {
-                sum += line[(step * columns.Stride) + phase];
+                return SimdRow<TSimd, TVector>.Sum(line + step, steps.Count);
+            }
+
+            for (; step < steps.End; step++)
+            {
+                sum += line[((long)step * columns.Stride) + phase];
             }
 
             return sum;
         }
 
-        private void AddRows<TSimd, TVector>(float* pixels, StepRange steps, int phase, float* sums)
-            where TSimd : struct, ISimd<TVector>
-            where TVector : unmanaged
-        {
-            int j = 0;
-            long distance = (long)rows.Stride * columns.Size;
-            float* first = pixels + (((long)(steps.Start * rows.Stride) + phase) * columns.Size);
-            for (; j < columns.Size; j += TSimd.Count)
-            {
-                int count = Math.Min(TSimd.Count, columns.Size - j);
-                TVector sum = TSimd.LoadPartial(sums + j, count);
-                float* row = first + j;
-                for (int step = steps.Start; step < steps.End; step++)
-                {
-                    sum = TSimd.Add(sum, count == TSimd.Count ? TSimd.Load(row) : TSimd.LoadPartial(row, count));
-                    row += distance;
-                }
-
-                TSimd.StorePartial(sum, sums + j, count);
-            }
-        }
+        private static TVector Load(float* source, int count) =>
+            count == TSimd.Count ? TSimd.Load(source) : TSimd.LoadPartial(source, count);
     }
 }

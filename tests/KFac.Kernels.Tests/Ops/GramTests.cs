@@ -70,10 +70,58 @@ public class GramTests
         }
     }
 
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void A_few_rows_of_many_columns_agree_with_float64(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        int[] widths = [479, 480, 481, 541, 576];
+        for (int i = 0; i < widths.Length * s_scalars.Length; i++)
+        {
+            (float alpha, float beta) = s_scalars[i % s_scalars.Length];
+            int[] offsets = SegmentReduceReference.UniformOffsets(1 + (i * 47 / 19), 1 + (i % 2));
+            new Case(i % 2 == 0 ? Setting.Expand : Setting.Reduce, (SharingScale)(i % 3), i % 4 == 1, alpha, beta, widths[i / s_scalars.Length], offsets).Check(device, arena);
+            arena.Reset();
+        }
+    }
+
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void A_factor_larger_than_caches_has_the_bits_of_its_parts(string key)
+    {
+        const int Rows = 3, Width = 1072;
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        MatrixView<float> x = arena.Matrix<float>(Rows, Width);
+        MatrixView<float> gram = arena.Matrix<float>(Width, Width);
+        stream.Upload(TestData.Uniform(Rows * Width, 1), x);
+        Gram.Expand(stream, x, 0.5f, 0, gram);
+        MatrixView<float> part = arena.Matrix<float>(100, 100);
+        for (int start = 0; start < Width; start += 81)
+        {
+            int size = Math.Min(100, Width - start);
+            Gram.Expand(stream, x.Slice(0, start, Rows, size), 0.5f, 0, part.Slice(0, 0, size, size));
+            var expected = new float[size * size];
+            var actual = new float[size * size];
+            stream.Download(part.Slice(0, 0, size, size), expected);
+            stream.Download(gram.Slice(start, start, size, size), actual);
+            Assert.Equal(expected, actual);
+        }
+
+        var all = new float[Width * Width];
+        stream.Download(gram, all);
+        for (int i = 0; i < all.Length; i++)
+        {
+            Assert.Equal(all[i], all[(i % Width * Width) + (i / Width)]);
+        }
+    }
+
     [Fact]
     public void Any_number_of_threads_gives_the_same_bits()
     {
-        foreach ((int rows, int columns) in new[] { (100, 600), (9000, 70) })
+        foreach ((int rows, int columns) in new[] { (100, 600), (9000, 70), (20, 600) })
         {
             float[] one = Factor(1, rows, columns);
             Assert.Equal(one, Factor(2, rows, columns));
@@ -88,8 +136,10 @@ public class GramTests
             DeviceStream stream = device.DefaultStream;
             GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, rows, columns).Write(TestData.Uniform(rows * columns, 1));
             var gram = new GuardedMatrix<float>(stream, arena, columns + 1, columns + 1);
+            var reduced = new GuardedMatrix<float>(stream, arena, columns, columns);
             Gram.Expand(stream, x.View, 0.3f, 0, gram.View, appendOnes: true);
-            return gram.Read();
+            Gram.Reduce(stream, x.View, 2, SharingScale.Mean, 0.3f, 0, reduced.View);
+            return [.. gram.Read(), .. reduced.Read()];
         }
     }
 
@@ -97,18 +147,23 @@ public class GramTests
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void Only_the_lower_triangle_of_the_old_matrix_is_read(string key)
     {
-        const int Width = 53;
+        OnlyTheLowerTriangleIsRead(key, 53);
+        OnlyTheLowerTriangleIsRead(key, 500);
+    }
+
+    private static void OnlyTheLowerTriangleIsRead(string key, int width)
+    {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         DeviceStream stream = device.DefaultStream;
-        GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, 4, Width).Write(TestData.Uniform(4 * Width, 1));
-        float[] lower = new float[Width * Width];
+        GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, 4, width).Write(TestData.Uniform(4 * width, 1));
+        float[] lower = new float[width * width];
         for (int i = 0; i < lower.Length; i++)
         {
-            lower[i] = i % Width > i / Width ? float.NaN : i;
+            lower[i] = i % width > i / width ? float.NaN : i;
         }
 
-        GuardedMatrix<float> gram = new GuardedMatrix<float>(stream, arena, Width, Width).Write(lower);
+        GuardedMatrix<float> gram = new GuardedMatrix<float>(stream, arena, width, width).Write(lower);
         Gram.Expand(stream, x.View, 1, 0.5f, gram.View);
         Assert.DoesNotContain(float.NaN, gram.Read());
     }

@@ -31,6 +31,32 @@ internal static unsafe class SimdRow<TSimd, TVector>
         return maximum;
     }
 
+    /// <summary>The sum of all elements, in four vectors.</summary>
+    public static float Sum(float* x, int count)
+    {
+        TVector s0 = TSimd.Zero, s1 = s0, s2 = s0, s3 = s0;
+        int i = 0;
+        for (; i + (4 * TSimd.Count) <= count; i += 4 * TSimd.Count)
+        {
+            s0 = TSimd.Add(s0, TSimd.Load(x + i));
+            s1 = TSimd.Add(s1, TSimd.Load(x + i + TSimd.Count));
+            s2 = TSimd.Add(s2, TSimd.Load(x + i + (2 * TSimd.Count)));
+            s3 = TSimd.Add(s3, TSimd.Load(x + i + (3 * TSimd.Count)));
+        }
+
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            s0 = TSimd.Add(s0, TSimd.Load(x + i));
+        }
+
+        if (i < count)
+        {
+            s1 = TSimd.Add(s1, TSimd.LoadPartial(x + i, count - i));
+        }
+
+        return TSimd.Sum(TSimd.Add(TSimd.Add(s0, s1), TSimd.Add(s2, s3)));
+    }
+
     /// <summary><c>y ← e^{x − shift}</c>; returns the sum of y. In place is allowed.</summary>
     public static float ExpAndSum(float* x, float shift, float* y, int count)
     {
