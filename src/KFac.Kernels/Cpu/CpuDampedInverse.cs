@@ -34,11 +34,11 @@ internal sealed unsafe class CpuDampedInverse(CpuDevice device) : IDampedInverse
         where T : unmanaged, IFloatingPointIeee754<T>
         where TTile : struct, IPanelTile<T>
     {
-        using ScratchLease lease = device.Scratch.Rent((long)items.Length * sizeof(InverseTask));
-        var tasks = new Span<InverseTask>(lease.As<InverseTask>(), items.Length);
+        using ScratchLease lease = device.Scratch.Rent((long)items.Length * sizeof(SweepTask));
+        var tasks = new Span<SweepTask>(lease.As<SweepTask>(), items.Length);
         for (int i = 0; i < items.Length; i++)
         {
-            tasks[i] = new InverseTask(items[i], status.Pointer + i);
+            tasks[i] = new SweepTask(items[i].Matrix, items[i].Damping, items[i].Inverse, status.Pointer + i);
         }
 
         int single = SizedBatch.Order(tasks, device.Workers.Threads);
@@ -47,27 +47,21 @@ internal sealed unsafe class CpuDampedInverse(CpuDevice device) : IDampedInverse
             Solve<T, TTile>(device, SizedBatch.IsCutUp(tasks[i].Size) ? device.Workers : null, tasks[i]);
         }
 
-        var job = new Job(device, lease.As<InverseTask>() + single);
+        var job = new Job(device, lease.As<SweepTask>() + single);
         device.Workers.Run(tasks.Length - single, &Job.Run<T, TTile>, Unsafe.AsPointer(ref job));
     }
 
-    private static void Solve<T, TTile>(CpuDevice device, WorkerPool? workers, in InverseTask task)
+    private static void Solve<T, TTile>(CpuDevice device, WorkerPool? workers, in SweepTask task)
         where T : unmanaged, IFloatingPointIeee754<T>
         where TTile : struct, IPanelTile<T>
     {
         using ScratchLease lease = device.Scratch.Rent(CholeskySweep<T, TTile>.ScratchBytes(task.Size));
-        var sweep = new CholeskySweep<T, TTile>(task.Size, SweepResult.Inverse, lease.As<byte>());
-        var copy = new InverseCopy<T, TTile>(task, sweep.Matrix);
-        copy.Load(workers);
-        *task.Status = sweep.Run(workers);
-        if (*task.Status == 0)
-        {
-            copy.Store(workers);
-            *task.Status = copy.FirstNotFinite();
-        }
+        var sweep = new CholeskySweep<T, TTile>(task, SweepResult.Inverse, lease.As<byte>());
+        int status = sweep.Run(workers);
+        *task.Status = status != 0 ? status : task.FirstNotFinite();
     }
 
-    private readonly struct Job(CpuDevice device, InverseTask* tasks)
+    private readonly struct Job(CpuDevice device, SweepTask* tasks)
     {
         public static void Run<T, TTile>(void* context, int task)
             where T : unmanaged, IFloatingPointIeee754<T>

@@ -13,9 +13,40 @@ internal static unsafe class PanelProduct<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary><c>C ← C + AB</c> for 8 rows.</summary>
+    /// <summary><c>C ← C + AB</c> for the first <paramref name="thirds"/> vectors of columns.</summary>
+    /// <param name="rows">8 or 4.</param>
+    public static void Add(int rows, int thirds, int k, float* a, int strideA, float* b, float* c, long ldc)
+    {
+        switch (thirds)
+        {
+            case 1:
+                Add<OneVector>(rows, k, a, strideA, b, c, ldc);
+                break;
+            case 2:
+                Add<TwoVectors>(rows, k, a, strideA, b, c, ldc);
+                break;
+            default:
+                Add<ThreeVectors>(rows, k, a, strideA, b, c, ldc);
+                break;
+        }
+    }
+
+    private static void Add<TThirds>(int rows, int k, float* a, int strideA, float* b, float* c, long ldc)
+        where TThirds : struct, ITileVectors
+    {
+        if (rows == 8)
+        {
+            AddEightRows<TThirds>(k, a, strideA, b, c, ldc);
+        }
+        else
+        {
+            AddFourRows<TThirds>(k, a, strideA, b, c, ldc);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void AddEightRows(int k, float* a, int strideA, float* b, float* c, long ldc)
+    private static void AddEightRows<TThirds>(int k, float* a, int strideA, float* b, float* c, long ldc)
+        where TThirds : struct, ITileVectors
     {
         float* row0 = c;
         float* row1 = row0 + ldc;
@@ -35,32 +66,34 @@ internal static unsafe class PanelProduct<TSimd, TVector>
         TVector c70 = TSimd.Zero, c71 = TSimd.Zero, c72 = TSimd.Zero;
         for (int step = 0; step < k; step++)
         {
-            TVector b0 = TSimd.Load(b), b1 = TSimd.Load(b + TSimd.Count), b2 = TSimd.Load(b + (2 * TSimd.Count));
-            Add(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
-            Add(a[1], b0, b1, b2, ref c10, ref c11, ref c12);
-            Add(a[2], b0, b1, b2, ref c20, ref c21, ref c22);
-            Add(a[3], b0, b1, b2, ref c30, ref c31, ref c32);
-            Add(a[4], b0, b1, b2, ref c40, ref c41, ref c42);
-            Add(a[5], b0, b1, b2, ref c50, ref c51, ref c52);
-            Add(a[6], b0, b1, b2, ref c60, ref c61, ref c62);
-            Add(a[7], b0, b1, b2, ref c70, ref c71, ref c72);
+            TVector b0 = TSimd.Load(b);
+            TVector b1 = TThirds.Count > 1 ? TSimd.Load(b + TSimd.Count) : TSimd.Zero;
+            TVector b2 = TThirds.Count > 2 ? TSimd.Load(b + (2 * TSimd.Count)) : TSimd.Zero;
+            Add<TThirds>(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
+            Add<TThirds>(a[1], b0, b1, b2, ref c10, ref c11, ref c12);
+            Add<TThirds>(a[2], b0, b1, b2, ref c20, ref c21, ref c22);
+            Add<TThirds>(a[3], b0, b1, b2, ref c30, ref c31, ref c32);
+            Add<TThirds>(a[4], b0, b1, b2, ref c40, ref c41, ref c42);
+            Add<TThirds>(a[5], b0, b1, b2, ref c50, ref c51, ref c52);
+            Add<TThirds>(a[6], b0, b1, b2, ref c60, ref c61, ref c62);
+            Add<TThirds>(a[7], b0, b1, b2, ref c70, ref c71, ref c72);
             a += strideA;
             b += 3 * TSimd.Count;
         }
 
-        AddTo(row0, c00, c01, c02);
-        AddTo(row1, c10, c11, c12);
-        AddTo(row2, c20, c21, c22);
-        AddTo(row3, c30, c31, c32);
-        AddTo(row4, c40, c41, c42);
-        AddTo(row5, c50, c51, c52);
-        AddTo(row6, c60, c61, c62);
-        AddTo(row7, c70, c71, c72);
+        AddTo<TThirds>(row0, c00, c01, c02);
+        AddTo<TThirds>(row1, c10, c11, c12);
+        AddTo<TThirds>(row2, c20, c21, c22);
+        AddTo<TThirds>(row3, c30, c31, c32);
+        AddTo<TThirds>(row4, c40, c41, c42);
+        AddTo<TThirds>(row5, c50, c51, c52);
+        AddTo<TThirds>(row6, c60, c61, c62);
+        AddTo<TThirds>(row7, c70, c71, c72);
     }
 
-    /// <summary><c>C ← C + AB</c> for 4 rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void AddFourRows(int k, float* a, int strideA, float* b, float* c, long ldc)
+    private static void AddFourRows<TThirds>(int k, float* a, int strideA, float* b, float* c, long ldc)
+        where TThirds : struct, ITileVectors
     {
         float* row0 = c;
         float* row1 = row0 + ldc;
@@ -72,35 +105,53 @@ internal static unsafe class PanelProduct<TSimd, TVector>
         TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c32 = TSimd.Zero;
         for (int step = 0; step < k; step++)
         {
-            TVector b0 = TSimd.Load(b), b1 = TSimd.Load(b + TSimd.Count), b2 = TSimd.Load(b + (2 * TSimd.Count));
-            Add(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
-            Add(a[1], b0, b1, b2, ref c10, ref c11, ref c12);
-            Add(a[2], b0, b1, b2, ref c20, ref c21, ref c22);
-            Add(a[3], b0, b1, b2, ref c30, ref c31, ref c32);
+            TVector b0 = TSimd.Load(b);
+            TVector b1 = TThirds.Count > 1 ? TSimd.Load(b + TSimd.Count) : TSimd.Zero;
+            TVector b2 = TThirds.Count > 2 ? TSimd.Load(b + (2 * TSimd.Count)) : TSimd.Zero;
+            Add<TThirds>(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
+            Add<TThirds>(a[1], b0, b1, b2, ref c10, ref c11, ref c12);
+            Add<TThirds>(a[2], b0, b1, b2, ref c20, ref c21, ref c22);
+            Add<TThirds>(a[3], b0, b1, b2, ref c30, ref c31, ref c32);
             a += strideA;
             b += 3 * TSimd.Count;
         }
 
-        AddTo(row0, c00, c01, c02);
-        AddTo(row1, c10, c11, c12);
-        AddTo(row2, c20, c21, c22);
-        AddTo(row3, c30, c31, c32);
+        AddTo<TThirds>(row0, c00, c01, c02);
+        AddTo<TThirds>(row1, c10, c11, c12);
+        AddTo<TThirds>(row2, c20, c21, c22);
+        AddTo<TThirds>(row3, c30, c31, c32);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(float a, TVector b0, TVector b1, TVector b2, ref TVector c0, ref TVector c1, ref TVector c2)
+    private static void Add<TThirds>(float a, TVector b0, TVector b1, TVector b2, ref TVector c0, ref TVector c1, ref TVector c2)
+        where TThirds : struct, ITileVectors
     {
         TVector left = TSimd.Create(a);
         c0 = TSimd.MultiplyAdd(left, b0, c0);
-        c1 = TSimd.MultiplyAdd(left, b1, c1);
-        c2 = TSimd.MultiplyAdd(left, b2, c2);
+        if (TThirds.Count > 1)
+        {
+            c1 = TSimd.MultiplyAdd(left, b1, c1);
+        }
+
+        if (TThirds.Count > 2)
+        {
+            c2 = TSimd.MultiplyAdd(left, b2, c2);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddTo(float* c, TVector c0, TVector c1, TVector c2)
+    private static void AddTo<TThirds>(float* c, TVector c0, TVector c1, TVector c2)
+        where TThirds : struct, ITileVectors
     {
         TSimd.Store(TSimd.Add(TSimd.Load(c), c0), c);
-        TSimd.Store(TSimd.Add(TSimd.Load(c + TSimd.Count), c1), c + TSimd.Count);
-        TSimd.Store(TSimd.Add(TSimd.Load(c + (2 * TSimd.Count)), c2), c + (2 * TSimd.Count));
+        if (TThirds.Count > 1)
+        {
+            TSimd.Store(TSimd.Add(TSimd.Load(c + TSimd.Count), c1), c + TSimd.Count);
+        }
+
+        if (TThirds.Count > 2)
+        {
+            TSimd.Store(TSimd.Add(TSimd.Load(c + (2 * TSimd.Count)), c2), c + (2 * TSimd.Count));
+        }
     }
 }

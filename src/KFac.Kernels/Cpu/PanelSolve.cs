@@ -60,7 +60,7 @@ internal readonly unsafe struct PanelSolve<T, TTile>
             for (int panel = own; panel * TTile.Columns < size; panel++)
             {
                 T* right = _block + (panel * PanelLength);
-                TTile.Add(row, left, TTile.Columns, right, right + (row * TTile.Columns));
+                TTile.Add(3, row, left, TTile.Columns, right, right + (row * TTile.Columns));
             }
 
             T* triangle = Triangle(row);
@@ -72,7 +72,7 @@ internal readonly unsafe struct PanelSolve<T, TTile>
 
             for (int panel = own; panel * TTile.Columns < size; panel++)
             {
-                TTile.Forward(triangle, _block + (panel * PanelLength) + (row * TTile.Columns));
+                TTile.Forward(3, triangle, _block + (panel * PanelLength) + (row * TTile.Columns));
             }
         }
 
@@ -87,28 +87,30 @@ internal readonly unsafe struct PanelSolve<T, TTile>
     }
 
     /// <summary><c>Y ← −U⁻ᵀ·Y</c> for a panel.</summary>
+    /// <param name="thirds">Of the panel, that count.</param>
     /// <param name="first">Rows before this one are zero; a multiple of the tile's.</param>
-    public void Forward(int first, int size, T* panel)
+    public void Forward(int thirds, int first, int size, T* panel)
     {
         for (int row = first; row < size; row += TTile.Rows)
         {
             T* left = _block + (row / TTile.Columns * PanelLength) + (first * TTile.Columns) + (row % TTile.Columns);
             T* slice = panel + (row * TTile.Columns);
-            TTile.Add(row - first, left, TTile.Columns, panel + (first * TTile.Columns), slice);
-            TTile.Forward(Triangle(row), slice);
+            TTile.Add(thirds, row - first, left, TTile.Columns, panel + (first * TTile.Columns), slice);
+            TTile.Forward(thirds, Triangle(row), slice);
         }
     }
 
     /// <summary><c>Y ← −U⁻¹·Y</c> for a panel.</summary>
+    /// <param name="thirds">Of the panel, that count.</param>
     /// <param name="first">Rows before this one are not wanted; a multiple of the tile's.</param>
-    public void Backward(int first, int size, T* panel)
+    public void Backward(int thirds, int first, int size, T* panel)
     {
         for (int row = size - TTile.Rows; row >= first; row -= TTile.Rows)
         {
             int next = row + TTile.Rows;
             T* slice = panel + (row * TTile.Columns);
-            TTile.Add(size - next, _columns + (next * _depth) + row, _depth, panel + (next * TTile.Columns), slice);
-            TTile.Backward(Triangle(row), slice);
+            TTile.Add(thirds, size - next, _columns + (next * _depth) + row, _depth, panel + (next * TTile.Columns), slice);
+            TTile.Backward(thirds, Triangle(row), slice);
         }
     }
 

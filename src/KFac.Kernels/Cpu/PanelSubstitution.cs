@@ -12,9 +12,10 @@ internal static unsafe class PanelSubstitution<TSimd, TVector>
 
     /// <summary><c>Y ← −U⁻ᵀ·Y</c>.</summary>
     /// <param name="rows">8 or 4.</param>
-    public static void Forward(int rows, float* u, float* y)
+    /// <param name="thirds">Vectors of columns that count.</param>
+    public static void Forward(int rows, int thirds, float* u, float* y)
     {
-        for (int j = 0; j < Stride; j += TSimd.Count)
+        for (int j = 0; j < thirds * TSimd.Count; j += TSimd.Count)
         {
             if (rows == 8)
             {
@@ -29,9 +30,10 @@ internal static unsafe class PanelSubstitution<TSimd, TVector>
 
     /// <summary><c>Y ← −U⁻¹·Y</c>.</summary>
     /// <param name="rows">8 or 4.</param>
-    public static void Backward(int rows, float* u, float* y)
+    /// <param name="thirds">Vectors of columns that count.</param>
+    public static void Backward(int rows, int thirds, float* u, float* y)
     {
-        for (int j = 0; j < Stride; j += TSimd.Count)
+        for (int j = 0; j < thirds * TSimd.Count; j += TSimd.Count)
         {
             if (rows == 8)
             {

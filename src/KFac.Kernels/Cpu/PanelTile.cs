@@ -11,18 +11,21 @@ internal unsafe interface IPanelTile<T>
     /// <summary>Columns of a tile and width of a panel; divides <see cref="PanelSolve.ShallowDepth"/>.</summary>
     static abstract int Columns { get; }
 
-    /// <summary><c>C ← C + AB</c>, one tile.</summary>
+    /// <summary>Thirds of a panel that hold its first <paramref name="columns"/> columns.</summary>
+    static abstract int ThirdsOf(int columns);
+
+    /// <summary><c>C ← C + AB</c>, the first thirds of one tile; the others are undefined or unchanged.</summary>
     /// <param name="a">Element (i, p) of A is <c>a[p·strideA + i]</c>.</param>
     /// <param name="b">A panel of k rows.</param>
     /// <param name="c">Rows lie <see cref="Columns"/> apart.</param>
-    static abstract void Add(int k, T* a, int strideA, T* b, T* c);
+    static abstract void Add(int thirds, int k, T* a, int strideA, T* b, T* c);
 
-    /// <summary><c>Y ← −U⁻ᵀ·Y</c> for one tile's rows of a panel.</summary>
+    /// <summary><c>Y ← −U⁻ᵀ·Y</c> for one tile's rows of the first thirds of a panel.</summary>
     /// <param name="u">[Rows, Rows], row-major, with <c>−1/uᵢᵢ</c> on the diagonal.</param>
-    static abstract void Forward(T* u, T* y);
+    static abstract void Forward(int thirds, T* u, T* y);
 
-    /// <summary><c>Y ← −U⁻¹·Y</c> for one tile's rows of a panel; U as in <see cref="Forward"/>.</summary>
-    static abstract void Backward(T* u, T* y);
+    /// <summary><c>Y ← −U⁻¹·Y</c> for one tile's rows of the first thirds of a panel; U as in <see cref="Forward"/>.</summary>
+    static abstract void Backward(int thirds, T* u, T* y);
 
     /// <summary><c>target[j·targetStride + i] ← source[i·sourceStride + j]</c> for i &lt; rows, j &lt; columns.</summary>
     static abstract void Transpose(T* source, long sourceStride, int rows, int columns, T* target, long targetStride);
@@ -38,21 +41,14 @@ internal readonly unsafe struct PanelTile<TTile, TSimd, TVector> : IPanelTile<fl
 
     public static int Columns => TTile.Columns;
 
-    public static void Add(int k, float* a, int strideA, float* b, float* c)
-    {
-        if (Rows == 8)
-        {
-            PanelProduct<TSimd, TVector>.AddEightRows(k, a, strideA, b, c, Columns);
-        }
-        else
-        {
-            PanelProduct<TSimd, TVector>.AddFourRows(k, a, strideA, b, c, Columns);
-        }
-    }
+    public static int ThirdsOf(int columns) => (columns + TSimd.Count - 1) / TSimd.Count;
 
-    public static void Forward(float* u, float* y) => PanelSubstitution<TSimd, TVector>.Forward(Rows, u, y);
+    public static void Add(int thirds, int k, float* a, int strideA, float* b, float* c) =>
+        PanelProduct<TSimd, TVector>.Add(Rows, thirds, k, a, strideA, b, c, Columns);
 
-    public static void Backward(float* u, float* y) => PanelSubstitution<TSimd, TVector>.Backward(Rows, u, y);
+    public static void Forward(int thirds, float* u, float* y) => PanelSubstitution<TSimd, TVector>.Forward(Rows, thirds, u, y);
+
+    public static void Backward(int thirds, float* u, float* y) => PanelSubstitution<TSimd, TVector>.Backward(Rows, thirds, u, y);
 
     public static void Transpose(float* source, long sourceStride, int rows, int columns, float* target, long targetStride) =>
         PanelTranspose<TSimd, TVector>.Run(target, targetStride, columns, rows, new StridedMatrix(source, 1, sourceStride));

@@ -9,7 +9,9 @@ internal readonly unsafe struct PanelTileDouble : IPanelTile<double>
 
     public static int Columns => 3 * Vector<double>.Count;
 
-    public static void Add(int k, double* a, int strideA, double* b, double* c)
+    public static int ThirdsOf(int columns) => 3;
+
+    public static void Add(int thirds, int k, double* a, int strideA, double* b, double* c)
     {
         for (int row = 0; row < Rows; row += 2)
         {
@@ -17,7 +19,7 @@ internal readonly unsafe struct PanelTileDouble : IPanelTile<double>
         }
     }
 
-    public static void Forward(double* u, double* y)
+    public static void Forward(int thirds, double* u, double* y)
     {
         for (int i = 0; i < Rows; i++)
         {
@@ -29,7 +31,7 @@ internal readonly unsafe struct PanelTileDouble : IPanelTile<double>
         }
     }
 
-    public static void Backward(double* u, double* y)
+    public static void Backward(int thirds, double* u, double* y)
     {
         for (int i = Rows - 1; i >= 0; i--)
         {

@@ -2,74 +2,71 @@ using System.Numerics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>Carries a float32 matrix to a <see cref="PanelTriangle{T, TTile}"/>, negated, and results back.</summary>
-internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> triangle)
+/// <summary>Carries float32 matrices to the squares of a <see cref="PanelTriangle{T, TTile}"/>, negated and damped, and results back.</summary>
+/// <remarks>A square is the part that two panels have in common; the sweep copies each when it first needs it and when it is done
+/// with it, while it is in the cache.</remarks>
+internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> triangle, SweepTask task)
     where T : unmanaged, IFloatingPointIeee754<T>
     where TTile : struct, IPanelTile<T>
 {
     private readonly PanelTriangle<T, TTile> _triangle = triangle;
+    private readonly SweepTask _task = task;
 
-    /// <summary>Fills one panel with <c>−(A + λI)</c>; padding is that of −I.</summary>
-    public void Load(int panel, float* matrix, long stride, float damping)
+    /// <summary>Fills a square with <c>−(A + λI)</c>; padding is that of −I.</summary>
+    public void Load(int row, int column)
     {
-        int start = panel * TTile.Columns;
-        T* target = _triangle.Panel(panel, start);
-        for (int i = start; i < _triangle.Rows; i++)
+        int first = column * TTile.Columns;
+        int start = row * TTile.Columns;
+        int end = Math.Min(start + TTile.Columns, _triangle.Rows);
+        T* panel = _triangle.Panel(column, start);
+        for (int i = start; i < end; i++)
         {
-            int columns = i < _triangle.Size ? Math.Min(TTile.Columns, i + 1 - start) : 0;
-            Negate(matrix + (i * stride) + start, target, columns);
+            int columns = i < _triangle.Size ? Math.Min(TTile.Columns, i + 1 - first) : 0;
+            Negate(_task.Matrix + (i * _task.MatrixStride) + first, panel, columns);
             if (columns < TTile.Columns)
             {
-                new Span<T>(target + columns, TTile.Columns - columns).Clear();
+                new Span<T>(panel + columns, TTile.Columns - columns).Clear();
             }
 
-            if (i - start < TTile.Columns)
+            if (row == column)
             {
-                target[i - start] -= i < _triangle.Size ? T.CreateTruncating(damping) : T.One;
+                panel[i - first] -= i < _triangle.Size ? T.CreateTruncating(_task.Damping) : T.One;
             }
 
-            target += TTile.Columns;
+            panel += TTile.Columns;
         }
     }
 
-    /// <summary>Writes one panel to its columns of a symmetric matrix, and to its rows.</summary>
-    public void StoreSymmetric(int panel, float* matrix, long stride)
+    /// <summary>Writes a square of a symmetric result to both triangles.</summary>
+    public void StoreSymmetric(int row, int column)
     {
-        int start = panel * TTile.Columns;
-        int end = Math.Min(start + TTile.Columns, _triangle.Size);
-        for (int i = start; i < end; i++)
+        long first = column * TTile.Columns;
+        long start = row * TTile.Columns;
+        T* square = _triangle.Panel(column, row * TTile.Columns);
+        int rows = (int)Math.Min(TTile.Columns, _triangle.Size - start);
+        if (row == column)
         {
-            T* row = _triangle.Panel(panel, i);
-            for (int j = start; j <= i; j++)
-            {
-                float value = float.CreateTruncating(row[j - start]);
-                matrix[(i * stride) + j] = value;
-                matrix[(j * stride) + i] = value;
-            }
+            StoreDiagonal(square, rows, _task.Result + (start * _task.ResultStride) + start);
+            return;
         }
 
-        for (int i = end; i < _triangle.Size; i += TTile.Columns)
-        {
-            int rows = Math.Min(TTile.Columns, _triangle.Size - i);
-            T* square = _triangle.Panel(panel, i);
-            Copy(square, rows, matrix + (i * stride) + start, stride);
-            Transpose(square, rows, matrix + (start * stride) + i, stride);
-        }
+        Copy(square, rows, _task.Result + (start * _task.ResultStride) + first);
+        Transpose(square, rows, _task.Result + (first * _task.ResultStride) + start);
     }
 
     /// <summary>Writes the triangle, with zeros above the diagonal.</summary>
-    public void StoreLower(float* matrix, long stride)
+    public void StoreLower()
     {
         for (int i = 0; i < _triangle.Size; i++)
         {
-            float* row = matrix + (i * stride);
+            float* row = _task.Result + (i * _task.ResultStride);
             for (int panel = 0; panel * TTile.Columns <= i; panel++)
             {
                 int start = panel * TTile.Columns;
-                T* source = _triangle.Panel(panel, i);
+                T* elements = _triangle.Panel(panel, i);
                 for (int j = start; j < Math.Min(start + TTile.Columns, i + 1); j++)
                 {
-                    row[j] = float.CreateTruncating(source[j - start]);
+                    row[j] = float.CreateTruncating(elements[j - start]);
                 }
             }
 
@@ -77,46 +74,60 @@ internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> t
         }
     }
 
-    private static void Negate(float* source, T* target, int columns)
+    private static void Negate(float* values, T* negated, int columns)
     {
         int j = 0;
         if (typeof(T) == typeof(float))
         {
             for (; j + Vector<float>.Count <= columns; j += Vector<float>.Count)
             {
-                (-Vector.Load(source + j)).Store((float*)target + j);
+                (-Vector.Load(values + j)).Store((float*)negated + j);
             }
         }
 
         for (; j < columns; j++)
         {
-            target[j] = -T.CreateTruncating(source[j]);
+            negated[j] = -T.CreateTruncating(values[j]);
         }
     }
 
-    private static void Copy(T* square, int rows, float* target, long stride)
+    private void StoreDiagonal(T* square, int rows, float* corner)
     {
         for (int i = 0; i < rows; i++)
         {
-            T* source = square + (i * TTile.Columns);
+            for (int j = 0; j <= i; j++)
+            {
+                float value = float.CreateTruncating(square[(i * TTile.Columns) + j]);
+                corner[(i * _task.ResultStride) + j] = value;
+                corner[(j * _task.ResultStride) + i] = value;
+            }
+        }
+    }
+
+    private void Copy(T* square, int rows, float* corner)
+    {
+        for (int i = 0; i < rows; i++)
+        {
+            T* values = square + (i * TTile.Columns);
+            float* row = corner + (i * _task.ResultStride);
             if (typeof(T) == typeof(float))
             {
-                new ReadOnlySpan<float>(source, TTile.Columns).CopyTo(new Span<float>(target + (i * stride), TTile.Columns));
+                new ReadOnlySpan<float>(values, TTile.Columns).CopyTo(new Span<float>(row, TTile.Columns));
                 continue;
             }
 
             for (int j = 0; j < TTile.Columns; j++)
             {
-                target[(i * stride) + j] = float.CreateTruncating(source[j]);
+                row[j] = float.CreateTruncating(values[j]);
             }
         }
     }
 
-    private static void Transpose(T* square, int rows, float* target, long stride)
+    private void Transpose(T* square, int rows, float* corner)
     {
         if (typeof(T) == typeof(float))
         {
-            TTile.Transpose(square, TTile.Columns, rows, TTile.Columns, (T*)target, stride);
+            TTile.Transpose(square, TTile.Columns, rows, TTile.Columns, (T*)corner, _task.ResultStride);
             return;
         }
 
@@ -124,7 +135,7 @@ internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> t
         {
             for (int i = 0; i < rows; i++)
             {
-                target[(j * stride) + i] = float.CreateTruncating(square[(i * TTile.Columns) + j]);
+                corner[(j * _task.ResultStride) + i] = float.CreateTruncating(square[(i * TTile.Columns) + j]);
             }
         }
     }
