@@ -5,9 +5,12 @@ internal static class CudaKernels
 {
     public static KernelTable Create(CudaStream stream) => new()
     {
-        Elementwise = new CudaElementwise(stream),
         Gemm = new CudaGemm(stream),
         Gram = new CudaGram(stream),
         ConvolutionGram = new CudaConvolutionGram(stream),
+        Elementwise = new CudaElementwise(stream),
+        Activation = new CudaActivation(stream),
+        Philox = new CudaPhilox(stream),
+        ParameterUpdate = new CudaParameterUpdate(stream),
     };
 }

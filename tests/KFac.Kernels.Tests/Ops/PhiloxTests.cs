@@ -64,6 +64,22 @@ public sealed class PhiloxTests
         }
     }
 
+    [SkippableFact]
+    public void NormalHasTheSameBitsOnAGpu()
+    {
+        using Device device = TestDevice.Open(TestDevice.CudaHost);
+        using var arena = new Arena(device);
+        foreach (int n in TestData.EdgeSizes.Append(4_001))
+        {
+            foreach (ulong offset in new ulong[] { 0, 2, 10, (1UL << 40) + 6 })
+            {
+                var generator = new PhiloxGenerator(Key, offset);
+                Assert.Equal(Enumerable.Range(0, n).Select(_ => generator.NextNormal()), Normal(device, arena, Key, offset, n));
+                arena.Reset();
+            }
+        }
+    }
+
     /// <summary>A few bits that a device of another kind must reproduce: they change only with the definition.</summary>
     [Fact]
     public void NormalKeepsItsBits()

@@ -1,0 +1,41 @@
+using System.Runtime.InteropServices;
+
+namespace KFac.Kernels.Cuda;
+
+/// <summary><see cref="Philox"/> on the GPU: a thread makes the four numbers of a block.</summary>
+internal sealed class CudaPhilox(CudaStream stream) : IPhiloxKernel
+{
+    private const string Module = "philox";
+    private const int Threads = 256;
+    private const int MostBlocks = 1 << 14;
+    private const int NumbersPerBlock = 4;
+
+    public void Uniform(PhiloxKey key, ulong offset, VectorView<float> y) => Launch("uniform", key, offset, y);
+
+    public void Normal(PhiloxKey key, ulong offset, VectorView<float> y) => Launch("normal", key, offset, y);
+
+    private void Launch(string kernel, PhiloxKey key, ulong offset, VectorView<float> y)
+    {
+        if (!y.IsEmpty)
+        {
+            // The first block may begin before y.
+            int blocks = LaunchShape.Cover(y.Length + (NumbersPerBlock - 1L), NumbersPerBlock);
+            stream.Queue.Launch(
+                Module,
+                kernel,
+                LaunchShape.Row(Math.Min(LaunchShape.Cover(blocks, Threads), MostBlocks), Threads),
+                new PhiloxArguments(key, offset, y));
+        }
+    }
+}
+
+/// <summary>Mirrors <c>PhiloxArguments</c> of philox.cu.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal readonly unsafe struct PhiloxArguments(PhiloxKey key, ulong offset, VectorView<float> y)
+{
+    public readonly ulong Seed = key.Seed;
+    public readonly ulong Sequence = key.Sequence;
+    public readonly ulong Offset = offset;
+    public readonly nint Y = (nint)y.Pointer;
+    public readonly long Length = y.Length;
+}
