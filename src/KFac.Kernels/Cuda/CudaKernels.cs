@@ -12,5 +12,9 @@ internal static class CudaKernels
         Activation = new CudaActivation(stream),
         Philox = new CudaPhilox(stream),
         ParameterUpdate = new CudaParameterUpdate(stream),
+        Reduction = new CudaReduction(stream),
+        SegmentReduce = new CudaSegmentReduce(stream),
+        SoftmaxCrossEntropy = new CudaSoftmaxCrossEntropy(stream),
+        BernoulliCrossEntropy = new CudaBernoulliCrossEntropy(stream),
     };
 }

@@ -14,17 +14,19 @@ internal sealed class CudaPhilox(CudaStream stream) : IPhiloxKernel
 
     public void Normal(PhiloxKey key, ulong offset, VectorView<float> y) => Launch("normal", key, offset, y);
 
+    /// <summary>The grid of a kernel that visits <paramref name="numbers"/> adjacent numbers by Philox blocks.</summary>
+    public static LaunchShape Shape(long numbers)
+    {
+        // The first block may begin before the numbers.
+        int blocks = LaunchShape.Cover(numbers + (NumbersPerBlock - 1), NumbersPerBlock);
+        return LaunchShape.Row(Math.Min(LaunchShape.Cover(blocks, Threads), MostBlocks), Threads);
+    }
+
     private void Launch(string kernel, PhiloxKey key, ulong offset, VectorView<float> y)
     {
         if (!y.IsEmpty)
         {
-            // The first block may begin before y.
-            int blocks = LaunchShape.Cover(y.Length + (NumbersPerBlock - 1L), NumbersPerBlock);
-            stream.Queue.Launch(
-                Module,
-                kernel,
-                LaunchShape.Row(Math.Min(LaunchShape.Cover(blocks, Threads), MostBlocks), Threads),
-                new PhiloxArguments(key, offset, y));
+            stream.Queue.Launch(Module, kernel, Shape(y.Length), new PhiloxArguments(key, offset, y));
         }
     }
 }

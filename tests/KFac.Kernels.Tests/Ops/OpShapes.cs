@@ -5,7 +5,8 @@ namespace KFac.Kernels.Tests;
 /// <summary>Shapes and placements for row-wise and element-wise operations.</summary>
 internal static class OpShapes
 {
-    /// <summary>Empty, small, vector edges, several tasks of short rows, several tasks of one long row; with and without gaps.</summary>
+    /// <summary>Empty, small, vector edges, several tasks of short rows, several tasks of one long row; with and without gaps; rows
+    /// at multiples of 16 bytes (offset 1) and elsewhere.</summary>
     public static IEnumerable<Shape> All { get; } = [.. List()];
 
     private static IEnumerable<Shape> List()
@@ -16,6 +17,9 @@ internal static class OpShapes
             yield return new Shape(5, columns, Gap: 1 + (columns % 3), Offset: 1);
         }
 
+        yield return new Shape(9, 36, 0, 1);
+        yield return new Shape(5, 22, 2, 1);
+        yield return new Shape(3, 1060, 0, 1);
         yield return new Shape(0, 7, 0, 0);
         yield return new Shape(1, 1, 0, 3);
         yield return new Shape(1, 40_003, 0, 1);

@@ -57,8 +57,8 @@ public class SegmentReduceTests
             foreach (int columns in s_columns)
             {
                 float[] values = TestData.Uniform(segments * columns, 1);
-                GuardedMatrix<float> y = new GuardedMatrix<float>(stream, arena, segments, columns, gap: 1).Write(values);
-                var x = new GuardedMatrix<float>(stream, arena, segments * sharing, columns, gap: 2, offset: 1);
+                GuardedMatrix<float> y = Place(stream, arena, segments, columns, 1).Write(values);
+                GuardedMatrix<float> x = Place(stream, arena, segments * sharing, columns, 2);
                 SegmentReduce.SpreadUniform(stream, y.View, sharing, scale, x.View);
                 double[] expected = SegmentReduceReference.Spread(
                     TestData.ToDouble(values), columns, SegmentReduceReference.UniformOffsets(segments, sharing), (ReferenceScale)scale);
@@ -164,8 +164,8 @@ public class SegmentReduceTests
         DeviceStream stream = device.DefaultStream;
         int segments = offsets.Length - 1;
         float[] values = TestData.Uniform(offsets[^1] * columns, 1);
-        GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, offsets[^1], columns, gap: 3).Write(values);
-        var y = new GuardedMatrix<float>(stream, arena, segments, columns, gap: 1, offset: 1);
+        GuardedMatrix<float> x = Place(stream, arena, offsets[^1], columns, 3).Write(values);
+        GuardedMatrix<float> y = Place(stream, arena, segments, columns, 1);
         reduce(stream, x.View, y.View);
 
         double[] x64 = TestData.ToDouble(values);
@@ -181,6 +181,10 @@ public class SegmentReduceTests
         y.AssertGuards();
         arena.Reset();
     }
+
+    /// <summary>Rows at multiples of 16 bytes where the number of columns is one of 8; elsewhere at odd places.</summary>
+    private static GuardedMatrix<float> Place(DeviceStream stream, Arena arena, int rows, int columns, int gap) =>
+        new(stream, arena, rows, columns, columns % 8 == 0 ? 4 : gap, columns % 8 == 0 ? 1 : 0);
 
     private static TheoryData<string, SharingScale> ListCases()
     {

@@ -57,6 +57,17 @@ static __device__ __forceinline__ float box_muller_log(float v) {
     return f + y + 0.693359375f * e;
 }
 
+// Calls body(which of `length` numbers from `offset` on is the block's first, below 0 where it lies before them; block).
+template <typename Body>
+static __device__ __forceinline__ void for_each_philox_block(const PhiloxKey& key, unsigned long long offset, long long length, Body body) {
+    const long long before = static_cast<long long>(offset % 4);
+    const long long blocks = (length + before + 3) / 4;
+    const long long step = static_cast<long long>(gridDim.x) * blockDim.x;
+    for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < blocks; i += step) {
+        body(4 * i - before, philox(key, offset / 4 + static_cast<unsigned long long>(i)));
+    }
+}
+
 // Two standard normal numbers from two words: √(-2 ln(1 - u₀)) times cosine and sine of 2π u₁.
 static __device__ __forceinline__ float2 box_muller(unsigned word0, unsigned word1) {
     const float v = static_cast<float>(16777216 - static_cast<int>(word0 >> 8)) * (1.0f / 16777216.0f);
