@@ -17,6 +17,9 @@ public sealed record DeviceOptions
     /// <summary>How a GPU computes products of matrices; the CPU always computes in float32.</summary>
     public MatrixPrecision Precision { get; init; } = MatrixPrecision.Float32;
 
+    /// <summary>Whether large float32 products take Hopper's warpgroup instructions. Off until they have been measured on a GPU.</summary>
+    internal bool Warpgroups { get; init; }
+
     /// <summary>Most bytes of GPU memory that the device may hold; null for no bound but the GPU's own. Beyond it allocations
     /// throw <see cref="DeviceOutOfMemoryException"/>. The CPU has no bound.</summary>
     public long? MemoryLimit { get; init; }

@@ -12,6 +12,7 @@ internal sealed class CudaDevice : Device
         Name = name;
         Runtime = runtime;
         Precision = options.Precision;
+        Warpgroups = options.Warpgroups && Properties.IsHopper;
         _stream = new CudaStream(this);
     }
 
@@ -29,6 +30,9 @@ internal sealed class CudaDevice : Device
 
     /// <summary>How products of matrices are computed.</summary>
     public MatrixPrecision Precision { get; }
+
+    /// <summary>Whether large float32 products take warpgroup instructions.</summary>
+    public bool Warpgroups { get; }
 
     internal override KernelTable Kernels => _stream.Kernels;
 

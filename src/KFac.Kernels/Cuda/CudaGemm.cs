@@ -9,6 +9,9 @@ internal sealed unsafe class CudaGemm(CudaStream stream) : IGemmKernel
     private static readonly Dictionary<MatrixPrecision, (string Module, string[] Kernels)> s_kernels =
         Enum.GetValues<MatrixPrecision>().ToDictionary(static precision => precision, static precision => (Module(precision), Kernels(precision)));
 
+    private static readonly (string Module, string[] Kernels) s_warpgroupKernels =
+        ("gemm_warpgroup", [.. s_layouts.Select(static layout => $"gemm_warpgroup_{layout}")]);
+
     public void Run(in GemmArguments arguments)
     {
         if (arguments.K == 0 || arguments.Alpha == 0)
@@ -44,14 +47,17 @@ internal sealed unsafe class CudaGemm(CudaStream stream) : IGemmKernel
 
     private void Multiply(in GemmArguments arguments, MatrixPrecision precision, ProductPlan plan, GemmTarget target)
     {
-        (string module, string[] kernels) = s_kernels[precision];
+        bool warpgroups = ProductModule.TakesWarpgroups(stream.Device, precision, plan, arguments.K);
+        (string module, string[] kernels) = warpgroups ? s_warpgroupKernels : s_kernels[precision];
         int layout = (arguments.TransposeA == Transpose.Yes ? 2 : 0) + (arguments.TransposeB == Transpose.Yes ? 1 : 0);
-        string kernel = kernels[layout + (plan.Large ? s_layouts.Length : 0)];
+        string kernel = kernels[layout + (plan.Large && !warpgroups ? s_layouts.Length : 0)];
         int tiles = checked(LaunchShape.Cover(arguments.M, plan.Tile) * LaunchShape.Cover(arguments.N, plan.Tile));
         for (int first = 0; first < arguments.Batch; first += LaunchShape.MaxGridYZ)
         {
             int batch = Math.Min(LaunchShape.MaxGridYZ, arguments.Batch - first);
-            LaunchShape shape = ProductModule.Shape(precision, plan.Large, tiles, plan.Parts, batch);
+            LaunchShape shape = warpgroups
+                ? ProductModule.WarpgroupShape(tiles, plan.Parts, batch)
+                : ProductModule.Shape(precision, plan.Large, tiles, plan.Parts, batch);
             stream.Queue.Launch(module, kernel, shape, new GemmKernelArguments(arguments, plan.PartDepth, target, first));
         }
     }

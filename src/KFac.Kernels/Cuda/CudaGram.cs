@@ -13,6 +13,8 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
     private static readonly Dictionary<MatrixPrecision, (string Module, string Small, string Large)> s_kernels =
         Enum.GetValues<MatrixPrecision>().ToDictionary(static precision => precision, Kernels);
 
+    private static readonly (string Module, string Small, string Large) s_warpgroupKernels = ("gram_warpgroup", string.Empty, "gram_warpgroup");
+
     public void Run(in GramArguments arguments)
     {
         if (arguments.Gram.Columns == 0)
@@ -57,14 +59,18 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
             rows.AppendOnes ? scope.Take((long)rows.Columns * plan.Parts * rows.Batch * sizeof(float)) : 0,
             stride,
             size);
-        (string module, string small, string large) = s_kernels[precision];
+        bool warpgroups = ProductModule.TakesWarpgroups(stream.Device, precision, plan, rows.Count);
+        (string module, string small, string large) = warpgroups ? s_warpgroupKernels : s_kernels[precision];
+        int tiles = ProductPlan.TriangleTiles(rows.Columns, plan.Tile);
         for (int first = 0; first < rows.Batch; first += LaunchShape.MaxGridYZ)
         {
             int batch = Math.Min(LaunchShape.MaxGridYZ, rows.Batch - first);
             stream.Queue.Launch(
                 module,
                 plan.Large ? large : small,
-                ProductModule.Shape(precision, plan.Large, ProductPlan.TriangleTiles(rows.Columns, plan.Tile), plan.Parts, batch),
+                warpgroups
+                    ? ProductModule.WarpgroupShape(tiles, plan.Parts, batch)
+                    : ProductModule.Shape(precision, plan.Large, tiles, plan.Parts, batch),
                 new GramKernelArguments(rows, parts, plan, first));
         }
 

@@ -20,7 +20,7 @@ struct GramKernelArguments {
 namespace kfac {
 
 // Sums of the columns of the slices of a factor that lies along its lines.
-template <class Shape>
+template <class Shape, class Words = PatchWords<Along::lines, Shape::Rows>>
 struct ColumnSums {
     static constexpr int groups = Shape::Threads / Shape::Rows;
 
@@ -33,7 +33,7 @@ struct ColumnSums {
     __device__ __forceinline__ void add(const float* tile) {
 #pragma unroll
         for (int i = 0; i < slice_depth / groups; ++i) {
-            sum += tile[chunk_word<Along::lines, Shape::Rows>(group + i * groups, column / 4) + column % 4];
+            sum += tile[Words::at(group + i * groups, column / 4) + column % 4];
         }
     }
 

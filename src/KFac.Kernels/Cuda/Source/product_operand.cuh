@@ -30,6 +30,12 @@ static __device__ __forceinline__ int chunk_word(int row, int chunk) {
     return A == Along::lines ? row * Lines + 4 * (chunk ^ ((row >> 2) & 3)) : row * slice_depth + 4 * (chunk ^ (((row >> 4) & 1) << 2));
 }
 
+// Where chunks of a slice lie, for Patch.
+template <Along A, int Lines>
+struct PatchWords {
+    static __device__ __forceinline__ int at(int row, int chunk) { return chunk_word<A, Lines>(row, chunk); }
+};
+
 // Four elements, of which the first `count` exist, and zeros.
 static __device__ __forceinline__ void copy_chunk(float* target, const float* source, int count, bool aligned) {
     if (aligned) {
@@ -44,7 +50,7 @@ static __device__ __forceinline__ void copy_chunk(float* target, const float* so
 }
 
 // A factor in rows of equal distance; `source` is the first line at the first depth.
-template <Along A, int Lines, int Threads>
+template <Along A, int Lines, int Threads, class Words = PatchWords<A, Lines>>
 struct StridedOperand {
     static constexpr Along along = A;
 
@@ -68,7 +74,7 @@ struct StridedOperand {
             const int column = first_column + 4 * chunk;
             const int count = first_row + row < rows ? max(0, min(4, columns - column)) : 0;
             const float* from = count > 0 ? source + (first_row + row) * stride + column : source;
-            copy_chunk(tile + chunk_word<A, Lines>(row, chunk), from, count, aligned);
+            copy_chunk(tile + Words::at(row, chunk), from, count, aligned);
         }
     }
 

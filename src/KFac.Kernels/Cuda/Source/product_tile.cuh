@@ -51,34 +51,56 @@ static __device__ __forceinline__ void multiply_slices(
     __syncthreads();
 }
 
-// Split factors make NaN of an infinity; such a sum, and any other NaN, is summed again from the elements themselves.
-template <class Shape, class OperandA, class OperandB>
-static __device__ __forceinline__ void repair(float* shared, const OperandA& a, const OperandB& b, Sums<Shape>& sums) {
+// Split factors make NaN of an infinity; such a sum, and any other NaN, is summed again from the elements themselves. `locate`
+// gives row and column of a lane's sum in the tile.
+template <int Count, int Threads, class OperandA, class OperandB, class Locate>
+static __device__ __forceinline__ void repair(float* shared, const OperandA& a, const OperandB& b, float (&sums)[Count], Locate locate) {
     bool any = false;
-    for_each_sum<Shape>(sums, [&](float& sum, int) { any |= is_nan(sum); });
+#pragma unroll
+    for (int i = 0; i < Count; ++i) {
+        any |= is_nan(sums[i]);
+    }
+
     if (!any) {
         return;
     }
 
-    const LanePlace<Shape> lane;
     float* const own = shared + threadIdx.x;
-    for_each_sum<Shape>(sums, [&](float& sum, int index) { own[index * Shape::Threads] = sum; });
+#pragma unroll
+    for (int i = 0; i < Count; ++i) {
+        own[i * Threads] = sums[i];
+    }
+
 #pragma unroll 1
-    for (int index = 0; index < Shape::Sums; ++index) {
-        const int j = index % 4, run = index / 4 % 2, slab_b = index / 8 % Shape::SlabsB;
-        const int i = index / (8 * Shape::SlabsB) % 4, slab_a = index / (32 * Shape::SlabsB);
-        const int line_a = lane.row_of(slab_a, i), line_b = lane.column_of(slab_b, run) + j;
-        if (is_nan(own[index * Shape::Threads]) && line_a < a.lines && line_b < b.lines) {
+    for (int i = 0; i < Count; ++i) {
+        int row, column;
+        locate(i, row, column);
+        if (is_nan(own[i * Threads]) && row < a.lines && column < b.lines) {
             float sum = 0.0f;
             for (int k = 0; k < a.depth && !is_nan(sum); ++k) {
-                sum = fma(a.at(line_a, k), b.at(line_b, k), sum);
+                sum = fma(a.at(row, k), b.at(column, k), sum);
             }
 
-            own[index * Shape::Threads] = sum;
+            own[i * Threads] = sum;
         }
     }
 
-    for_each_sum<Shape>(sums, [&](float& sum, int index) { sum = own[index * Shape::Threads]; });
+#pragma unroll
+    for (int i = 0; i < Count; ++i) {
+        sums[i] = own[i * Threads];
+    }
+}
+
+template <class Shape, class OperandA, class OperandB>
+static __device__ __forceinline__ void repair(float* shared, const OperandA& a, const OperandB& b, Sums<Shape>& sums) {
+    float flat[Shape::Sums];
+    for_each_sum<Shape>(sums, [&](float& sum, int index) { flat[index] = sum; });
+    repair<Shape::Sums, Shape::Threads>(shared, a, b, flat, [](int index, int& row, int& column) {
+        const LanePlace<Shape> lane;
+        row = lane.row_of(index / (32 * Shape::SlabsB), index / (8 * Shape::SlabsB) % 4);
+        column = lane.column_of(index / 8 % Shape::SlabsB, index / 4 % 2) + index % 4;
+    });
+    for_each_sum<Shape>(sums, [&](float& sum, int index) { sum = flat[index]; });
 }
 
 // Where results go: c ← alpha·sum + beta·c. With beta = 0 the old c is not read.
@@ -107,6 +129,24 @@ struct Result {
             if (column + j < columns) {
                 to[j] = combine(sums[j], beta == 0.0f ? 0.0f : to[j]);
             }
+        }
+    }
+
+    __device__ __forceinline__ void store_pair(int row, int column, float first, float second) const {
+        if (row >= rows || column >= columns) {
+            return;
+        }
+
+        float* const to = c + row * stride + column;
+        if (aligned && column + 2 <= columns) {
+            const float2 old = beta == 0.0f ? make_float2(0.0f, 0.0f) : *reinterpret_cast<const float2*>(to);
+            *reinterpret_cast<float2*>(to) = make_float2(combine(first, old.x), combine(second, old.y));
+            return;
+        }
+
+        to[0] = combine(first, beta == 0.0f ? 0.0f : to[0]);
+        if (column + 1 < columns) {
+            to[1] = combine(second, beta == 0.0f ? 0.0f : to[1]);
         }
     }
 
