@@ -35,5 +35,22 @@ internal sealed class RowStore(DeviceStream stream, int width) : IDisposable
         return added;
     }
 
+    /// <summary>Shows number and rows to a checkpoint, which makes room for those that it restores.</summary>
+    public void VisitState(IStateVisitor visitor, string name)
+    {
+        long count = Count;
+        visitor.Integer($"{name}.count", ref count);
+        if (count != Count)
+        {
+            Clear();
+            _ = Append(checked((int)count));
+        }
+
+        if (count > 0)
+        {
+            visitor.Vector($"{name}.rows", Rows.AsVector());
+        }
+    }
+
     public void Dispose() => _arena.Dispose();
 }

@@ -17,9 +17,15 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
     private readonly Arena _arena;
     private readonly MatrixView<float>[] _staged;
     private readonly bool[] _seen;
+    private readonly FactorRowCollector[]? _rows;
+    private readonly FactorRowCollector[]? _stagedRows;
+    private readonly bool[] _exceeded;
 
+    /// <param name="rows">By layer, where rows are kept instead, of factors of few; null where every factor is formed.</param>
+    /// <param name="stagedRows">By layer, where they are staged.</param>
     public GradientCollector(
-        DeviceStream stream, CaptureLayers layers, int samples, LossReduction reduction, NonFiniteGuard guard)
+        DeviceStream stream, CaptureLayers layers, int samples, LossReduction reduction, NonFiniteGuard guard,
+        FactorRowCollector[]? rows, FactorRowCollector[]? stagedRows)
     {
         _stream = stream;
         _layers = layers;
@@ -27,7 +33,10 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         _reduction = reduction;
         _samples = samples;
         _arena = new Arena(stream.Device);
+        _rows = rows;
+        _stagedRows = stagedRows;
         _seen = new bool[layers.Count];
+        _exceeded = new bool[layers.Count];
         _staged = new MatrixView<float>[layers.Count];
         for (int layer = 0; layer < layers.Count; layer++)
         {
@@ -43,15 +52,24 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
     {
         _guard.Clear();
         Array.Clear(_seen);
+        Array.Fill(_exceeded, _stagedRows is null);
+        foreach (FactorRowCollector collector in _stagedRows ?? [])
+        {
+            collector.Clear();
+        }
     }
 
     public void OutputGradients(int layer, in LayerRows rows)
     {
         _layers.Check(layer, rows, isInput: false);
         _guard.Search(_layers[layer].Name, Quantity, rows.Rows);
-        double terms = _reduction == LossReduction.Mean ? _layers.Model.LossTerms : 1;
-        FactorMath.AddOutputGradients(
-            _stream, rows, _layers.ApproximationOf(layer), _samples * terms, _seen[layer] ? 1 : 0, _staged[layer]);
+        double divisor = _samples * (_reduction == LossReduction.Mean ? (double)_layers.Model.LossTerms : 1);
+        SharingApproximation approximation = _layers.ApproximationOf(layer);
+        if (!KeepsRows(layer, rows, approximation, divisor))
+        {
+            FactorMath.AddOutputGradients(_stream, rows, approximation, divisor, _seen[layer] ? 1 : 0, _staged[layer]);
+        }
+
         _seen[layer] = true;
     }
 
@@ -73,6 +91,12 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         for (int layer = 0; layer < factors.Length; layer++)
         {
             KroneckerPair pair = factors[layer];
+            if (_rows is not null && _stagedRows is not null)
+            {
+                (_rows[layer], _stagedRows[layer]) = (_stagedRows[layer], _rows[layer]);
+                pair = pair with { RowsOfB = _rows[layer].Rows };
+            }
+
             if (keep == 0)
             {
                 factors[layer] = pair with { B = _staged[layer] };
@@ -85,6 +109,27 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         }
 
         Array.Clear(_seen);
+    }
+
+    /// <summary>Keeps the rows while there are few. When there are more, those that have been kept are added to the staged matrix.</summary>
+    private bool KeepsRows(int layer, in LayerRows rows, SharingApproximation approximation, double divisor)
+    {
+        if (_exceeded[layer])
+        {
+            return false;
+        }
+
+        FactorRowCollector collector = _stagedRows![layer];
+        collector.Weight = 1 / divisor;
+        if (collector.TryAdd(rows, approximation, SharingScale.Sum))
+        {
+            return true;
+        }
+
+        _exceeded[layer] = true;
+        collector.Form(_staged[layer]);
+        collector.Clear();
+        return false;
     }
 
     public void Dispose() => _arena.Dispose();

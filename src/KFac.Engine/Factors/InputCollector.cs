@@ -5,13 +5,15 @@ namespace KFac.Engine;
 /// <summary>Takes the layers' inputs twice: to check and count them, then to add them to the moving averages of A.</summary>
 /// <remarks>Inputs cost nothing to hand over again, so the second pass can write straight into the averages: nothing is
 /// staged, and nothing is half updated when a later layer turns out to hold a NaN.</remarks>
-internal sealed class InputCollector(DeviceStream stream, CaptureLayers layers, KroneckerPair[] factors, NonFiniteGuard guard)
-    : ICaptureSink
+/// <param name="rows">By layer, where rows are kept instead, of factors of few; null where every factor is formed.</param>
+internal sealed class InputCollector(
+    DeviceStream stream, CaptureLayers layers, KroneckerPair[] factors, NonFiniteGuard guard, FactorRowCollector[]? rows) : ICaptureSink
 {
     private const string Quantity = "inputs";
 
     private readonly long[] _counts = new long[layers.Count];
     private readonly bool[] _seen = new bool[layers.Count];
+    private readonly bool[] _byRows = new bool[layers.Count];
     private bool _accumulates;
     private double _keep;
 
@@ -23,10 +25,15 @@ internal sealed class InputCollector(DeviceStream stream, CaptureLayers layers, 
         guard.Clear();
         Array.Clear(_counts);
         Array.Clear(_seen);
+        Array.Fill(_byRows, rows is not null);
         _accumulates = false;
         layers.Model.CaptureInputs(this);
         guard.ThrowIfFound(Quantity);
         layers.RequireAll(_seen, Quantity);
+        for (int layer = 0; rows is not null && layer < _byRows.Length; layer++)
+        {
+            _byRows[layer] &= _counts[layer] <= rows[layer].Most;
+        }
     }
 
     /// <summary><c>A ← keep·A + (1 − keep)·A_batch</c>; after <see cref="Check"/> of the same forward pass.</summary>
@@ -35,23 +42,38 @@ internal sealed class InputCollector(DeviceStream stream, CaptureLayers layers, 
         Array.Clear(_seen);
         _accumulates = true;
         _keep = keep;
+        for (int layer = 0; rows is not null && layer < rows.Length; layer++)
+        {
+            rows[layer].Clear();
+            rows[layer].Weight = _counts[layer] == 0 ? 0 : 1.0 / _counts[layer];
+        }
+
         layers.Model.CaptureInputs(this);
+        for (int layer = 0; rows is not null && layer < rows.Length; layer++)
+        {
+            factors[layer] = factors[layer] with { RowsOfA = rows[layer].Rows };
+        }
     }
 
-    public void Inputs(int layer, in LayerRows rows)
+    public void Inputs(int layer, in LayerRows inputs)
     {
-        layers.Check(layer, rows, isInput: true);
+        layers.Check(layer, inputs, isInput: true);
         SharingApproximation approximation = layers.ApproximationOf(layer);
-        if (_accumulates)
+        if (_accumulates && _byRows[layer])
+        {
+            _ = rows![layer].TryAdd(inputs, approximation, SharingScale.Mean);
+        }
+        else if (_accumulates)
         {
             double beta = _seen[layer] ? 1 : _keep;
             FactorMath.AddInputs(
-                stream, rows, approximation, layers[layer].HasBias, _counts[layer], 1 - _keep, beta, factors[layer].A);
+                stream, inputs, approximation, layers[layer].HasBias, _counts[layer], 1 - _keep, beta, factors[layer].A);
         }
         else
         {
-            guard.Search(layers[layer].Name, Quantity, rows.Rows);
-            _counts[layer] += FactorMath.InputCount(rows, approximation);
+            guard.Search(layers[layer].Name, Quantity, inputs.Rows);
+            _counts[layer] += FactorMath.InputCount(inputs, approximation);
+            _byRows[layer] = _byRows[layer] && rows![layer].Takes(inputs, approximation);
         }
 
         _seen[layer] = true;

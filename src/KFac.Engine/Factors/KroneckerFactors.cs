@@ -18,6 +18,9 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     private readonly KroneckerPair[] _pairs;
     private readonly InputCollector _inputs;
     private readonly GradientCollector? _gradients;
+    private readonly FactorRowCollector[]? _inputRows;
+    private readonly FactorRowCollector[]? _gradientRows;
+    private readonly FactorRowCollector[]? _stagedGradientRows;
     private bool _trainingPassBegun;
     private long _updates;
 
@@ -27,6 +30,13 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     /// <exception cref="ArgumentException">An option is out of range, or names a layer that the model lacks.</exception>
     public KroneckerFactors(
         Device device, ICurvatureModel model, FactorOptions options, LossReduction reduction = LossReduction.Sum)
+        : this(device, model, options, reduction, keepRows: false)
+    {
+    }
+
+    /// <param name="keepRows">Whether factors of few rows are left as rows (<see cref="KroneckerPair.RowsOfA"/>); wants a moving
+    /// average of 0.</param>
+    internal KroneckerFactors(Device device, ICurvatureModel model, FactorOptions options, LossReduction reduction, bool keepRows)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(model);
@@ -42,8 +52,17 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         _arena = new Arena(device);
         _pairs = AllocatePairs(stream, _arena, model.Layers, hasGradients);
         _guard = new NonFiniteGuard(stream, Math.Max(16, 2 * layers.Count));
-        _inputs = new InputCollector(stream, layers, _pairs, _guard);
-        _gradients = hasGradients ? new GradientCollector(stream, layers, samples, reduction, _guard) : null;
+        if (keepRows)
+        {
+            _inputRows = [.. model.Layers.Select(layer => new FactorRowCollector(stream, layer.FactorInputWidth, layer.HasBias))];
+            _gradientRows = [.. model.Layers.Select(layer => new FactorRowCollector(stream, layer.OutputWidth, false))];
+            _stagedGradientRows = [.. model.Layers.Select(layer => new FactorRowCollector(stream, layer.OutputWidth, false))];
+        }
+
+        _inputs = new InputCollector(stream, layers, _pairs, _guard, _inputRows);
+        _gradients = hasGradients
+            ? new GradientCollector(stream, layers, samples, reduction, _guard, _gradientRows, _stagedGradientRows)
+            : null;
     }
 
     /// <summary>The factors of every layer, in the order of the model's layers. The views change with each update.</summary>
@@ -95,6 +114,13 @@ public sealed class KroneckerFactors : IStateful, IDisposable
             {
                 visitor.Vector($"factors.b.{name}", _pairs[layer].B.AsVector());
             }
+
+            if (_inputRows is not null && _gradientRows is not null)
+            {
+                _inputRows[layer].VisitState(visitor, $"factors.a.{name}");
+                _gradientRows[layer].VisitState(visitor, $"factors.b.{name}");
+                _pairs[layer] = _pairs[layer] with { RowsOfA = _inputRows[layer].Rows, RowsOfB = _gradientRows[layer].Rows };
+            }
         }
     }
 
@@ -102,6 +128,11 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     public void Dispose()
     {
         _gradients?.Dispose();
+        foreach (FactorRowCollector collector in (FactorRowCollector[])[.. _inputRows ?? [], .. _gradientRows ?? [], .. _stagedGradientRows ?? []])
+        {
+            collector.Dispose();
+        }
+
         _guard.Dispose();
         _arena.Dispose();
     }

@@ -7,6 +7,8 @@ namespace KFac.Engine;
 /// A slot is one factor: A of every layer, and B unless the style is input-only. Inverses are written to spare matrices and
 /// swapped in when they are good, so a failure leaves the last good one in use. Factors that fail are tried again
 /// together: in float64, then with damping increased tenfold a bounded number of times.
+/// <para>A factor that is given by few rows is inverted, retried and kept alike, as the small matrix of its rows
+/// (<see cref="DualSlots"/>), unless λ is too small beside it; then the factor is formed.</para>
 /// </remarks>
 internal sealed class FactorInverses : KroneckerInverses
 {
@@ -24,6 +26,8 @@ internal sealed class FactorInverses : KroneckerInverses
     private readonly VectorView<int> _status;
     private readonly int[] _hostStatus;
     private readonly VectorView<float> _scratch;
+    private readonly MatrixView<float>[] _formed;
+    private readonly DualSlots _dual;
 
     public FactorInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
         : base(stream, layers, options)
@@ -40,9 +44,11 @@ internal sealed class FactorInverses : KroneckerInverses
         _traces = new TraceReader(stream, Arena, slots);
         _status = Arena.Vector<int>(slots);
         _scratch = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
+        _formed = new MatrixView<float>[slots];
+        _dual = new DualSlots(stream, [.. Enumerable.Range(0, slots).Select(WidthOf)]);
         for (int slot = 0; slot < slots; slot++)
         {
-            int width = IsA(slot) ? layers[LayerOf(slot)].FactorInputWidth : layers[LayerOf(slot)].OutputWidth;
+            int width = WidthOf(slot);
             _inverses[slot] = Arena.Matrix<float>(width, width);
             _spares[slot] = Arena.Matrix<float>(width, width);
             Elementwise.Fill(stream, 0, _inverses[slot]);
@@ -88,10 +94,10 @@ internal sealed class FactorInverses : KroneckerInverses
         if (_slotsPerLayer == 2)
         {
             left = MatrixIn(_scratch, gradient.Rows, gradient.Columns);
-            Gemm.Run(Stream, Transpose.No, Transpose.No, 1, _inverses[slot + 1], gradient, 0, left);
+            Multiply(MatrixSide.Left, slot + 1, gradient, left);
         }
 
-        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, left, _inverses[slot], 0, update);
+        Multiply(MatrixSide.Right, slot, left, update);
     }
 
     private protected override void ApplyRowsCore(
@@ -101,11 +107,11 @@ internal sealed class FactorInverses : KroneckerInverses
         int rows = inputs.Rows;
         MatrixView<float> right = MatrixIn(_scratch, rows, inputs.Columns);
         MatrixView<float> left = outputGradients;
-        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, inputs, _inverses[slot], 0, right);
+        Multiply(MatrixSide.Right, slot, inputs, right);
         if (_slotsPerLayer == 2)
         {
             left = _scratch.Slice(rows * inputs.Columns, rows * left.Columns).AsMatrix(rows, left.Columns);
-            Gemm.Run(Stream, Transpose.No, Transpose.No, 1, outputGradients, _inverses[slot + 1], 0, left);
+            Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
         }
 
         Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, left, right, 0, update);
@@ -118,21 +124,72 @@ internal sealed class FactorInverses : KroneckerInverses
             string name = $"{(IsA(slot) ? "a" : "b")}.{Layers[LayerOf(slot)].Name}";
             visitor.Integer($"inverses.good.{name}", ref _isGood[slot]);
             visitor.Vector($"inverses.{name}", _inverses[slot].AsVector());
+            if (Options.AcceptsRows)
+            {
+                _dual.VisitState(slot, visitor, $"inverses.dual.{name}");
+            }
         }
+    }
+
+    private protected override void DisposeCore() => _dual.Dispose();
+
+    /// <summary>Multiplies by a slot's inverse, <c>(factor + λI)⁻¹·v</c> or <c>v·(factor + λI)⁻¹</c>.</summary>
+    private void Multiply(MatrixSide side, int slot, MatrixView<float> v, MatrixView<float> result)
+    {
+        if (_dual.TryApply(slot, side, v, result))
+        {
+            return;
+        }
+
+        bool isLeft = side == MatrixSide.Left;
+        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, isLeft ? _inverses[slot] : v, isLeft ? v : _inverses[slot], 0, result);
     }
 
     private int LayerOf(int slot) => slot / _slotsPerLayer;
 
     private bool IsA(int slot) => slot % _slotsPerLayer == 0;
 
-    private MatrixView<float> FactorOf(ReadOnlySpan<KroneckerPair> factors, int slot) =>
-        IsA(slot) ? factors[LayerOf(slot)].A : factors[LayerOf(slot)].B;
+    private int WidthOf(int slot) => IsA(slot) ? Layers[LayerOf(slot)].FactorInputWidth : Layers[LayerOf(slot)].OutputWidth;
+
+    private FactorRows RowsOf(ReadOnlySpan<KroneckerPair> factors, int slot) =>
+        IsA(slot) ? factors[LayerOf(slot)].RowsOfA : factors[LayerOf(slot)].RowsOfB;
+
+    /// <summary>What is inverted for a slot: the small matrix of its rows, the factor that they have been formed to, or the factor.</summary>
+    private MatrixView<float> FactorOf(ReadOnlySpan<KroneckerPair> factors, int slot)
+    {
+        if (_dual.IsPending(slot))
+        {
+            return _dual.Pending(slot).Gram;
+        }
+
+        MatrixView<float> matrix = IsA(slot) ? factors[LayerOf(slot)].A : factors[LayerOf(slot)].B;
+        return RowsOf(factors, slot).AreGiven ? _formed[slot] : matrix;
+    }
+
+    /// <summary>Forms the factors of the slots whose damping is too small for the dual system.</summary>
+    private void FormWhereInaccurate(int slot)
+    {
+        int width = WidthOf(slot);
+        if (!_dual.IsPending(slot) || DualCost.IsAccurate(width * _traces.MeanOf(slot), _dampings[slot]))
+        {
+            return;
+        }
+
+        if (_formed[slot].IsEmpty)
+        {
+            _formed[slot] = Arena.Matrix<float>(width, width);
+        }
+
+        _dual.Pending(slot).Form(_formed[slot]);
+        _dual.Leave(slot);
+    }
 
     private void SetDampings(ReadOnlySpan<KroneckerPair> factors)
     {
         for (int slot = 0; slot < _inverses.Length; slot++)
         {
-            _traces.Measure(slot, FactorOf(factors, slot));
+            _dual.Load(slot, RowsOf(factors, slot));
+            _traces.Measure(slot, FactorOf(factors, slot), WidthOf(slot));
         }
 
         _traces.Read();
@@ -147,6 +204,11 @@ internal sealed class FactorInverses : KroneckerInverses
                 _dampings[slot + 1] = damping.B;
             }
         }
+
+        for (int slot = 0; slot < _inverses.Length; slot++)
+        {
+            FormWhereInaccurate(slot);
+        }
     }
 
     /// <summary>Inverts the pending slots together; keeps those that fail at the front of the list and returns their number.</summary>
@@ -160,7 +222,8 @@ internal sealed class FactorInverses : KroneckerInverses
         for (int i = 0; i < pending; i++)
         {
             int slot = _pending[i];
-            _items[i] = new DampedInverseItem(FactorOf(factors, slot), (float)_dampings[slot], _spares[slot]);
+            MatrixView<float> inverse = _dual.IsPending(slot) ? _dual.Pending(slot).Inverse : _spares[slot];
+            _items[i] = new DampedInverseItem(FactorOf(factors, slot), (float)_dampings[slot], inverse);
         }
 
         DampedInverse.Run(Stream, _items.AsSpan(0, pending), _status.Slice(0, pending), precision);
@@ -171,7 +234,11 @@ internal sealed class FactorInverses : KroneckerInverses
             int slot = _pending[i];
             if (_hostStatus[i] == 0)
             {
-                (_inverses[slot], _spares[slot]) = (_spares[slot], _inverses[slot]);
+                if (!_dual.Accept(slot, _dampings[slot]))
+                {
+                    (_inverses[slot], _spares[slot]) = (_spares[slot], _inverses[slot]);
+                }
+
                 _isGood[slot] = 1;
             }
             else

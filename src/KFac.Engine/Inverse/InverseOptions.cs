@@ -21,6 +21,10 @@ public sealed record InverseOptions
     /// keeps them only when they are eigenvectors to working precision.</summary>
     public double KeepBasisBelow { get; init; }
 
+    /// <summary>Whether factors may be given by their rows (<see cref="KroneckerPair.RowsOfA"/>), which are inverted through the small
+    /// system of the rows where λ is not too small for it. Not for product damping.</summary>
+    public bool AcceptsRows { get; init; }
+
     /// <summary>Called at every numerical event; null for no call. Events are counted in either case.</summary>
     public Action<NumericalEvent>? OnEvent { get; init; }
 
@@ -32,5 +36,9 @@ public sealed record InverseOptions
         OptionCheck.NonNegative(Damping, nameof(Damping));
         OptionCheck.AtLeast(DampingIncreases, 0, nameof(DampingIncreases));
         OptionCheck.InHalfOpenUnitInterval(KeepBasisBelow, nameof(KeepBasisBelow));
+        if (AcceptsRows && Style == DampingStyle.Product)
+        {
+            throw new ArgumentException("AcceptsRows is true and Style is Product; wanted another style, which inverts each factor on its own.");
+        }
     }
 }

@@ -56,10 +56,10 @@ public abstract class KroneckerInverses : IStateful, IDisposable
 
         for (int layer = 0; layer < factors.Length; layer++)
         {
-            CheckSquare(factors[layer].A, Layers[layer].FactorInputWidth, "A", layer);
+            CheckFactor(factors[layer].A, factors[layer].RowsOfA, Layers[layer].FactorInputWidth, "A", layer);
             if (Options.Style != DampingStyle.InputOnly)
             {
-                CheckSquare(factors[layer].B, Layers[layer].OutputWidth, "B", layer);
+                CheckFactor(factors[layer].B, factors[layer].RowsOfB, Layers[layer].OutputWidth, "B", layer);
             }
         }
 
@@ -144,6 +144,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        DisposeCore();
         Arena.Dispose();
         GC.SuppressFinalize(this);
     }
@@ -191,6 +192,10 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     private protected static MatrixView<float> MatrixIn(VectorView<float> memory, int rows, int columns) =>
         memory.Slice(0, rows * columns).AsMatrix(rows, columns);
 
+    private protected virtual void DisposeCore()
+    {
+    }
+
     private protected abstract void UpdateCore(ReadOnlySpan<KroneckerPair> factors);
 
     private protected abstract void ApplyCore(int layer, MatrixView<float> gradient, MatrixView<float> update);
@@ -212,8 +217,19 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         }
     }
 
-    private void CheckSquare(MatrixView<float> matrix, int width, string factor, int layer)
+    private void CheckFactor(MatrixView<float> matrix, in FactorRows rows, int width, string factor, int layer)
     {
+        if (rows.AreGiven)
+        {
+            if (!Options.AcceptsRows || rows.Rows.Columns != width || !double.IsFinite(rows.Weight))
+            {
+                throw new ArgumentException(
+                    $"Factor {factor} of layer '{Layers[layer].Name}' is given by {rows.Rows} rows of weight {rows.Weight}; wanted width {width}, a finite weight, and AcceptsRows among the options.");
+            }
+
+            return;
+        }
+
         if (matrix.Rows != width || matrix.Columns != width)
         {
             throw new ArgumentException($"Factor {factor} of layer '{Layers[layer].Name}' is {matrix}; wanted {width}×{width}.");

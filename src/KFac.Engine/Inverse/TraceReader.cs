@@ -9,10 +9,12 @@ internal sealed class TraceReader(DeviceStream stream, Arena arena, int count)
     private readonly double[] _means = new double[count];
     private readonly int[] _widths = new int[count];
 
-    public void Measure(int index, MatrixView<float> matrix)
+    /// <summary>Measures a matrix of the wanted trace.</summary>
+    /// <param name="width">Eigenvalues that the mean is over; the matrix's own number where it is not given.</param>
+    public void Measure(int index, MatrixView<float> matrix, int? width = null)
     {
         Reduction.Trace(stream, matrix, _device.Slice(index, 1));
-        _widths[index] = matrix.Rows;
+        _widths[index] = width ?? matrix.Rows;
     }
 
     /// <summary>Waits for what has been measured.</summary>

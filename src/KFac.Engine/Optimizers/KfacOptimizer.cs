@@ -47,7 +47,7 @@ public sealed class KfacOptimizer : IOptimizer
         _model = model;
         _options = options;
         _intervals = new CurvatureIntervals(options.FactorInterval, options.InverseInterval, options.UpdatesBeforeInversion);
-        _factors = new KroneckerFactors(device, model, options, LossReduction.Mean);
+        _factors = new KroneckerFactors(device, model, options, LossReduction.Mean, options.UsesDual && DualInverse.IsOffered(_stream));
         _inverses = KroneckerInverses.Create(device, model.Layers, options.ToInverseOptions());
         _arena = new Arena(device);
         _check = new GradientCheck(_stream, _arena);
@@ -78,7 +78,7 @@ public sealed class KfacOptimizer : IOptimizer
     /// <inheritdoc/>
     public IReadOnlyList<NumericalEventCount> Events => _inverses.Events;
 
-    /// <summary>The factors, for inspection.</summary>
+    /// <summary>The factors, for inspection; those of few rows as rows, see <see cref="KfacOptions.DualInverses"/>.</summary>
     public KroneckerFactors Factors => _factors;
 
     /// <inheritdoc/>

@@ -1,3 +1,5 @@
+using KFac.Kernels;
+
 namespace KFac.Engine;
 
 /// <summary>Settings of <see cref="KfacOptimizer"/>.</summary>
@@ -36,6 +38,11 @@ public sealed record KfacOptions : FactorOptions
     /// training pass delivered them to <see cref="IOptimizer.TrainingPassSink"/>. The update is the same up to rounding.</summary>
     public bool LowRankGradients { get; init; } = true;
 
+    /// <summary>Whether factors of few rows are inverted through the small system of their rows
+    /// (<see cref="DualInverse"/>), without being formed. Takes effect without a moving average, with damping above 0 of any style but
+    /// <see cref="DampingStyle.Product"/>. The update is the same up to rounding.</summary>
+    public bool DualInverses { get; init; } = true;
+
     /// <summary>Seed of the Monte-Carlo samples; step k draws from a sequence of its own.</summary>
     public ulong Seed { get; init; }
 
@@ -63,8 +70,12 @@ public sealed record KfacOptions : FactorOptions
     {
         Style = Style ?? (Kind == CurvatureKind.ForwardOnly ? DampingStyle.InputOnly : DampingStyle.FactoredPi),
         Damping = Damping,
+        AcceptsRows = UsesDual,
         OnEvent = OnEvent,
     };
+
+    /// <summary>Whether the other options let factors be given by their rows.</summary>
+    internal bool UsesDual => DualInverses && MovingAverage == 0 && Damping > 0 && Style != DampingStyle.Product;
 
     private void ValidateUpdatesBeforeInversion()
     {

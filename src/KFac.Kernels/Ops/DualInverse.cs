@@ -20,6 +20,13 @@ public enum MatrixSide
 /// </remarks>
 public static class DualInverse
 {
+    /// <summary>Whether the stream's device has the operation; without it the inverse itself does as well.</summary>
+    public static bool IsOffered(DeviceStream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return stream.Kernels.DualInverse is not null;
+    }
+
     /// <summary><c>gram ← α·X·Xᵀ</c>, symmetric to the bit: the inner products of the rows.</summary>
     /// <param name="x">[M, P].</param>
     /// <param name="gram">[M, M]; must not overlap x.</param>

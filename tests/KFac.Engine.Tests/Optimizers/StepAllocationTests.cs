@@ -16,20 +16,22 @@ public sealed class StepAllocationTests
         long small = BytesPerStep(kind, style, layers: 1, examples: 8);
         long large = BytesPerStep(kind, style, layers: 12, examples: 64);
         long lowRank = BytesPerStep(kind, style, layers: 2, examples: 64, rows: 6);
+        long dual = BytesPerStep(kind, style, layers: 2, examples: 6, rows: 6, average: 0);
 
         Assert.Equal(0, small);
         Assert.Equal(0, large);
         Assert.Equal(0, lowRank);
+        Assert.Equal(0, dual);
     }
 
-    private static long BytesPerStep(CurvatureKind kind, DampingStyle style, int layers, int examples, int rows = 0)
+    private static long BytesPerStep(CurvatureKind kind, DampingStyle style, int layers, int examples, int rows = 0, double average = 0.9)
     {
         const int Steps = 10;
         using Device device = TestDevice.OpenDefault();
         using var arena = new Arena(device);
         var model = new FakeModel([.. Enumerable.Range(0, layers).Select(i => new KroneckerLayer($"layer{i}", 24, 24, HasBias: true))]);
         var parameters = new FakeParameters(device, arena, model.Layers);
-        var options = new KfacOptions { Kind = kind, Style = style, MovingAverage = 0.9, KlClip = 1e-3 };
+        var options = new KfacOptions { Kind = kind, Style = style, MovingAverage = average, KlClip = 1e-3 };
         using var optimizer = new KfacOptimizer(device, model, parameters.Set, options);
         model.FillUniform(device.DefaultStream, arena, examples, 1);
         parameters.SetGradients(1);
