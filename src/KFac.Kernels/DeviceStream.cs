@@ -18,6 +18,35 @@ public abstract class DeviceStream : IDisposable
     /// <summary>Waits for all work given so far.</summary>
     public abstract void Synchronize();
 
+    /// <summary>Gives work and measures what the device spends on it: from where the stream stands now to the end of the work. Waits
+    /// for it.</summary>
+    /// <param name="work">Gives work to this stream.</param>
+    /// <returns>Seconds by the device's own clock, where it has one; the wall clock's on the CPU.</returns>
+    public abstract double Time(Action work);
+
+    /// <summary>Records what <paramref name="work"/> gives to this stream, without running it.</summary>
+    /// <remarks>A recording keeps the memory addresses and numbers that the work used; the memory must still be held when it is
+    /// replayed. The work must not copy from or to the host, nor wait. Operations need memory of their own when they first
+    /// meet a shape, so run the work once before.</remarks>
+    /// <param name="previous">A recording of the same operations on the same shapes that gets the new addresses and numbers,
+    /// which is cheaper than a new one; it must not be used afterwards.</param>
+    /// <exception cref="InvalidOperationException">The work copied from or to the host, or waited. Nothing was recorded.</exception>
+    public abstract RecordedWork Record(Action work, RecordedWork? previous = null);
+
+    /// <summary>Runs recorded work, in its place among the work given to this stream.</summary>
+    /// <exception cref="ArgumentException">It was recorded on another stream.</exception>
+    public void Replay(RecordedWork work)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        ObjectDisposedException.ThrowIf(Device.IsDisposed, Device);
+        if (!ReferenceEquals(work.Stream, this))
+        {
+            throw new ArgumentException("The work was recorded on another stream.", nameof(work));
+        }
+
+        ReplayCore(work);
+    }
+
     /// <summary>Copies host memory into a device vector of the same length.</summary>
     public void Upload<T>(ReadOnlySpan<T> source, VectorView<T> destination)
         where T : unmanaged
@@ -103,6 +132,8 @@ public abstract class DeviceStream : IDisposable
 
     /// <summary>Releases the queue.</summary>
     protected abstract void Dispose(bool disposing);
+
+    private protected abstract void ReplayCore(RecordedWork work);
 
     private protected abstract void UploadCore<T>(ReadOnlySpan<T> source, VectorView<T> destination)
         where T : unmanaged;

@@ -139,6 +139,97 @@ public sealed class StreamTests
     }
 
     [SkippableFact]
+    public void Recorded_work_is_one_launch_and_takes_new_arguments()
+    {
+        using (Device device = Device.Open("cuda"))
+        using (var arena = new Arena(device))
+        {
+            DeviceStream stream = device.DefaultStream;
+            MatrixView<float> x = arena.Matrix<float>(1, 2);
+            Elementwise.Fill(stream, 1, x);
+            RecordedWork first = stream.Record(() => Elementwise.Fill(stream, 2, x));
+            Assert.Equal(1, stream.Read(x.Row(0)));
+            stream.Replay(first);
+            Assert.Equal(2, stream.Read(x.Row(0)));
+
+            RecordedWork second = stream.Record(() => Elementwise.Fill(stream, 3, x), first);
+            stream.Replay(second);
+            Assert.Equal(3, stream.Read(x.Row(0)));
+            Assert.Equal(1, FakeDriver.Alive("executable"));
+
+            using RecordedWork third = stream.Record(
+                () =>
+                {
+                    Elementwise.Fill(stream, 4, x.Slice(0, 0, 1, 1));
+                    Elementwise.Fill(stream, 5, x.Slice(0, 1, 1, 1));
+                },
+                second);
+            stream.Replay(third);
+            Assert.Equal((4, 5), (stream.Read(x.Row(0)), stream.Read(x.Row(0), 1)));
+            Assert.Equal((1, 0), (FakeDriver.Alive("executable"), FakeDriver.Alive("graph")));
+        }
+
+        FakeDriver.AssertCleanEnd();
+    }
+
+    [SkippableFact]
+    public void Work_that_cannot_be_recorded_is_refused_and_the_stream_goes_on()
+    {
+        using (Device device = Device.Open("cuda"))
+        using (var arena = new Arena(device))
+        {
+            DeviceStream stream = device.DefaultStream;
+            MatrixView<float> x = arena.Matrix<float>(1, 2);
+            Action[] refused = [stream.Synchronize, () => stream.Upload<float>([1, 2], x), () => stream.Read(x.Row(0)), () => stream.Record(() => { })];
+            foreach (Action work in refused)
+            {
+                Assert.Throws<InvalidOperationException>(() => stream.Record(work));
+            }
+
+            stream.Upload<float>([1, 2], x);
+            Assert.Equal(2, stream.Read(x.Row(0), 1));
+        }
+
+        FakeDriver.AssertCleanEnd();
+    }
+
+    [SkippableFact]
+    public void Memory_given_back_while_work_is_recorded_is_kept_until_the_end()
+    {
+        using (Device device = Device.Open("cuda"))
+        using (var arena = new Arena(device))
+        {
+            DeviceStream stream = device.DefaultStream;
+            MatrixView<float> x = arena.Matrix<float>(1, 2);
+            DeviceBuffer buffer = device.Allocate(64);
+            using RecordedWork work = stream.Record(() =>
+            {
+                Elementwise.Fill(stream, 4, x);
+                buffer.Dispose();
+                Assert.DoesNotContain("cuMemFreeAsync", FakeDriver.Calls);
+            });
+            Assert.Contains("cuMemFreeAsync", FakeDriver.Calls);
+            stream.Replay(work);
+            Assert.Equal(4, stream.Read(x.Row(0)));
+        }
+
+        FakeDriver.AssertCleanEnd();
+    }
+
+    [SkippableFact]
+    public void Work_is_timed_by_events()
+    {
+        using (Device device = Device.Open("cuda"))
+        using (var arena = new Arena(device))
+        {
+            MatrixView<float> x = arena.Matrix<float>(1, 2);
+            Assert.Equal(2.5e-3, device.DefaultStream.Time(() => Elementwise.Fill(device.DefaultStream, 2, x)), 1e-9);
+        }
+
+        FakeDriver.AssertCleanEnd();
+    }
+
+    [SkippableFact]
     public void Calls_leave_the_callers_context_current()
     {
         using Device device = Device.Open("cuda");

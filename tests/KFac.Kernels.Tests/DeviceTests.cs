@@ -76,6 +76,39 @@ public sealed class DeviceTests
         Assert.Throws<ArgumentOutOfRangeException>(() => stream.Read(gaps.Row(1), 4));
     }
 
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void RecordedWorkRunsWhenItIsReplayed(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        MatrixView<float> x = arena.Matrix<float>(3, 4);
+        MatrixView<float> y = arena.Matrix<float>(3, 4);
+        Elementwise.Fill(stream, 1, x);
+        Elementwise.Fill(stream, 0, y);
+        using RecordedWork work = stream.Record(() => Elementwise.Axpby(stream, 2, x, 1, y));
+        Assert.Equal(0, stream.Read(y.Row(2), 3));
+        stream.Replay(work);
+        Elementwise.Fill(stream, 10, x);
+        stream.Replay(work);
+        Assert.Equal(22, stream.Read(y.Row(2), 3));
+        using DeviceStream other = device.CreateStream();
+        Assert.Throws<ArgumentException>(() => other.Replay(work));
+    }
+
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void WorkIsTimed(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        MatrixView<float> x = arena.Matrix<float>(300, 400);
+        double seconds = device.DefaultStream.Time(() => Elementwise.Fill(device.DefaultStream, 1, x));
+        Assert.InRange(seconds, 0, 60);
+        Assert.Equal(1, device.DefaultStream.Read(x.Row(299), 399));
+    }
+
     [Fact]
     public void DevicesAreIndependent()
     {

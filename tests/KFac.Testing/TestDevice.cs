@@ -8,17 +8,21 @@ namespace KFac.Testing;
 /// <summary>The devices that the conformance suites run on, by a key that shows in the test's name.</summary>
 /// <remarks>A key of the CPU is <c>cpu/vectors/threads</c>, for example <c>cpu/Avx2/2</c>. The narrower instruction sets are
 /// forced, so each path is tested on every machine that has the widest. <c>cuda/host</c> is the CUDA device with its kernels
-/// compiled for the processor; its tests are skipped where there is no C++ compiler.</remarks>
+/// compiled for the processor; its tests are skipped where there is no C++ compiler. <c>cuda/0</c> is a real GPU, where there
+/// is one.</remarks>
 public static class TestDevice
 {
     /// <summary>The CUDA device without a GPU.</summary>
     public const string CudaHost = "cuda/host";
 
+    /// <summary>The first GPU, one of the keys where it can be used.</summary>
+    public const string CudaGpu = "cuda/0";
+
     /// <summary>Keys of the CPU: one result in all bits.</summary>
     public static IReadOnlyList<string> CpuKeys { get; } = ListCpuKeys();
 
     /// <summary>Every key.</summary>
-    public static IReadOnlyList<string> Keys { get; } = [.. CpuKeys, CudaHost];
+    public static IReadOnlyList<string> Keys { get; } = [.. CpuKeys, CudaHost, .. ListGpuKeys()];
 
     /// <summary>Theory data: one row a key.</summary>
     public static TheoryData<string> All { get; } = new(Keys);
@@ -37,6 +41,11 @@ public static class TestDevice
             return OpenCudaHost(new DeviceOptions());
         }
 
+        if (key == CudaGpu)
+        {
+            return Device.Open("cuda");
+        }
+
         string[] parts = key.Split('/');
         return Device.Open(
             parts[0],
@@ -50,6 +59,9 @@ public static class TestDevice
         var runtime = new HostRuntime(HostProgram.ForLibrary(), HostRuntime.Ampere, options.MemoryLimit ?? long.MaxValue);
         return new CudaDevice("cuda", runtime, options);
     }
+
+    private static string[] ListGpuKeys() =>
+        Device.Enumerate().Any(static device => device is { Name: "cuda", IsAvailable: true }) ? [CudaGpu] : [];
 
     private static List<string> ListCpuKeys()
     {

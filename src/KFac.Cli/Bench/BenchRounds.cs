@@ -35,12 +35,11 @@ internal sealed class BenchRounds(int count, double seconds, PeerProcess? peer, 
     {
         var times = new List<double>();
         long start = Stopwatch.GetTimestamp();
+        Action run = each.Run;
         do
         {
             cancellation.ThrowIfCancellationRequested();
-            long before = Stopwatch.GetTimestamp();
-            each.Run();
-            times.Add(Stopwatch.GetElapsedTime(before).TotalSeconds);
+            times.Add(each.Stream.Time(run));
         }
         while (Stopwatch.GetElapsedTime(start).TotalSeconds < seconds);
 

@@ -14,6 +14,11 @@ internal static class BenchTable
             ("device", $"{result.Device}, threads: {result.Threads}"),
             ("multiply-add", $"{limits.Gflops.ToText()} GF/s, one thread {limits.SingleThreadGflops.ToText()} GF/s"),
             ("memory", $"read {limits.ReadGBps.ToText()} GB/s, copy {limits.CopyGBps.ToText()} GB/s"));
+        if (limits.TensorGflops is { } tensor)
+        {
+            console.WriteFields(("tensor cores", $"{tensor.ToText()} GF/s in TF32"));
+        }
+
         if (HasPeer(result))
         {
             console.WriteFields(("peer", $"{result.Results[0].Peer!.Name}; ratio: its time over ours"));

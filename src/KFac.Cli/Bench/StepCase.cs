@@ -68,6 +68,8 @@ internal sealed class StepCase : BenchCase
         }
     }
 
+    public override DeviceStream Stream => _stream;
+
     public override void Run()
     {
         for (int step = 0; step < UnitsPerRun; step++)
@@ -77,8 +79,6 @@ internal sealed class StepCase : BenchCase
             _network.Backward(_optimizer.TrainingPassSink);
             _optimizer.Step(_network, _network.Parameters, LearningRate);
         }
-
-        _stream.Synchronize();
     }
 
     public override void Check()

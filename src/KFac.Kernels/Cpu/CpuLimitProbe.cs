@@ -8,8 +8,13 @@ namespace KFac.Kernels.Cpu;
 /// stores past the caches, which saves reading the lines that it overwrites.</remarks>
 internal sealed unsafe class CpuLimitProbe(CpuDevice device) : ILimitProbeKernel
 {
+    private const int TasksPerThread = 4;
     private const int Chains = 12;
     private const long CopyGrain = 64 * 1024;
+
+    public int Tasks => TasksPerThread * device.Threads;
+
+    public long TensorMultiplyAdd(int links, VectorView<float> sums) => 0;
 
     public long MultiplyAdd(int links, VectorView<float> sums)
     {

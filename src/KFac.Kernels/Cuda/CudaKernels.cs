@@ -5,6 +5,7 @@ internal static class CudaKernels
 {
     public static KernelTable Create(CudaStream stream) => new()
     {
+        LimitProbe = new CudaLimitProbe(stream),
         Gemm = new CudaGemm(stream),
         Gram = new CudaGram(stream),
         ConvolutionGram = new CudaConvolutionGram(stream),

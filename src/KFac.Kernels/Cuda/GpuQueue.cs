@@ -38,6 +38,9 @@ internal abstract class GpuQueue : IDisposable
     /// is disposed when it does not fit.</param>
     public abstract GpuGraph EndCapture(GpuGraph? previous = null);
 
+    /// <summary>Ends recording and forgets what was recorded.</summary>
+    public virtual void CancelCapture() => EndCapture().Dispose();
+
     /// <summary>Runs what was recorded. Its memory must still be held.</summary>
     public abstract void Replay(GpuGraph graph);
 

@@ -17,6 +17,24 @@ public static class LimitProbe
         return kernel.MultiplyAdd(links, sums);
     }
 
+    /// <summary>In every task, independent accumulators that grow by a product of constant small matrices on tensor cores, their
+    /// factors in TF32, by 1 in each element and link: the arithmetic of a matrix product without its memory.</summary>
+    /// <param name="links">Links of each chain, at least 1.</param>
+    /// <param name="sums">Receives, for each task, the sum over its accumulators in float32; untouched where the device has no
+    /// tensor cores.</param>
+    /// <returns>Floating-point operations of one task; 0 where the device has no tensor cores.</returns>
+    public static long TensorMultiplyAdd(DeviceStream stream, int links, VectorView<float> sums)
+    {
+        ILimitProbeKernel kernel = Check.Kernel(stream, static table => table.LimitProbe, nameof(LimitProbe));
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(links);
+        Check.View(stream, sums, nameof(sums));
+        return kernel.TensorMultiplyAdd(links, sums);
+    }
+
+    /// <summary>Tasks that keep the whole device busy.</summary>
+    public static int Tasks(DeviceStream stream) =>
+        Check.Kernel(stream, static table => table.LimitProbe, nameof(LimitProbe)).Tasks;
+
     /// <summary>Reads a vector once, front to back in every task's part.</summary>
     /// <param name="sums">Receives, for each task, the sum of its part in float32; the parts are consecutive, each of
     /// ⌈length/tasks⌉ elements as long as there are any. Must not overlap x.</param>
@@ -45,7 +63,11 @@ public static class LimitProbe
 /// <summary>A device's implementation of <see cref="LimitProbe"/>.</summary>
 internal interface ILimitProbeKernel
 {
+    int Tasks { get; }
+
     long MultiplyAdd(int links, VectorView<float> sums);
+
+    long TensorMultiplyAdd(int links, VectorView<float> sums);
 
     void Read(VectorView<float> x, VectorView<float> sums);
 

@@ -24,6 +24,24 @@ public sealed class LimitProbeTests
 
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void TensorCoresDoAsMuchAsTheyCountOrNothing(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        var sums = new GuardedMatrix<float>(stream, arena, 1, 3, 0, 1);
+        sums.Write([7, 7, 7]);
+        foreach (int links in (ReadOnlySpan<int>)[1, 2, 20])
+        {
+            // Each accumulator takes 8 multiplications and 8 additions a link.
+            long operations = LimitProbe.TensorMultiplyAdd(stream, links, sums.View.AsVector());
+            Assert.Equal([.. Enumerable.Repeat(operations == 0 ? 7 : operations / 16f, 3)], sums.Read());
+            sums.AssertGuards();
+        }
+    }
+
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void EveryElementIsReadOnce(string key)
     {
         using Device device = TestDevice.Open(key);

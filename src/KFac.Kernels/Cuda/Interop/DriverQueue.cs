@@ -102,7 +102,8 @@ internal sealed unsafe class DriverQueue : GpuQueue
 
     public override GpuGraph EndCapture(GpuGraph? previous)
     {
-        using GraphHandle graph = EndRecording();
+        DriverCall.Check(StopRecording(out nint value), nameof(Driver.cuStreamEndCapture));
+        using var graph = new GraphHandle(_context, value);
         using ContextHandle.Scope scope = _context.Enter();
         if (previous is DriverGraph fitting && fitting.TryUpdate(graph))
         {
@@ -111,6 +112,15 @@ internal sealed unsafe class DriverQueue : GpuQueue
 
         previous?.Dispose();
         return new DriverGraph(new GraphExecutableHandle(_context, graph));
+    }
+
+    public override void CancelCapture()
+    {
+        // Why there is nothing to record is known already: the exception that led here.
+        if (StopRecording(out nint graph) == DriverResult.Success)
+        {
+            new GraphHandle(_context, graph).Dispose();
+        }
     }
 
     public override void Replay(GpuGraph graph)
@@ -148,7 +158,7 @@ internal sealed unsafe class DriverQueue : GpuQueue
         _disposed = true;
         if (_recording)
         {
-            EndRecording().Dispose();
+            CancelCapture();
         }
 
         using (_context.Enter())
@@ -164,7 +174,7 @@ internal sealed unsafe class DriverQueue : GpuQueue
 
     private StagingBuffers Staging() => _staging ??= new StagingBuffers(_context, _stream);
 
-    private GraphHandle EndRecording()
+    private DriverResult StopRecording(out nint graph)
     {
         if (!_recording)
         {
@@ -173,10 +183,9 @@ internal sealed unsafe class DriverQueue : GpuQueue
 
         _recording = false;
         using ContextHandle.Scope scope = _context.Enter();
-        DriverResult result = Driver.cuStreamEndCapture(_stream, out nint graph);
+        DriverResult result = Driver.cuStreamEndCapture(_stream, out graph);
         _memory.EndRecording();
-        DriverCall.Check(result, nameof(Driver.cuStreamEndCapture));
-        return new GraphHandle(_context, graph);
+        return result;
     }
 
     private void RefuseRecording()
