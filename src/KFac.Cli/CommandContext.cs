@@ -16,6 +16,9 @@ internal sealed class CommandContext(
     /// <summary>Whether the result is printed as JSON.</summary>
     public bool Json => common.Json;
 
+    /// <summary>How a GPU multiplies matrices.</summary>
+    public MatrixPrecision Precision => common.Precision;
+
     /// <summary>Requested when the user interrupts.</summary>
     public CancellationToken Cancellation => cancellation;
 

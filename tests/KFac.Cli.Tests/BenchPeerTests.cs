@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using KFac.Kernels;
 using Xunit;
 
 namespace KFac.Cli.Tests;
@@ -129,7 +130,8 @@ public sealed class BenchPeerTests : IDisposable
     [InlineData(2, 0, "tanh", true)]
     public void PyTorch_does_steps(int interval, int classes, string activation, bool bias)
     {
-        using PeerProcess peer = PeerProcess.Start(PythonWithTorch(), 1, CancellationToken.None);
+        using Device device = Device.Open("cpu", new DeviceOptions { Threads = 1 });
+        using PeerProcess peer = PeerProcess.Start(PythonWithTorch(), device, MatrixPrecision.Float32, CancellationToken.None);
         using var step = new SmallStep(interval, classes, activation, bias);
         peer.Prepare(step);
         Assert.True(peer.Round(0) > 0);
@@ -196,6 +198,8 @@ public sealed class BenchPeerTests : IDisposable
             ["batch"] = 2,
             ["interval"] = interval,
         };
+
+        public override DeviceStream Stream => throw new NotSupportedException();
 
         public override void Run() => throw new NotSupportedException();
 

@@ -3,11 +3,12 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using KFac.Kernels;
 
 namespace KFac.Cli;
 
 /// <summary>A Python interpreter that does the same work with PyTorch, one timed round at a time; see <c>peer.py</c>.</summary>
-/// <remarks>One process serves all cases. It is given as many threads as the device has, and is killed on cancellation.</remarks>
+/// <remarks>One process serves all cases. It computes on the same device, with as many threads as that has, and is killed on cancellation.</remarks>
 internal sealed class PeerProcess : IDisposable
 {
     private const string Script = "KFac.Cli.Bench.peer.py";
@@ -36,9 +37,9 @@ internal sealed class PeerProcess : IDisposable
 
     /// <summary>Starts the interpreter and waits until it has loaded PyTorch.</summary>
     /// <exception cref="IOException">It cannot be started, has no PyTorch, or does not answer as it should.</exception>
-    public static PeerProcess Start(string python, int threads, CancellationToken cancellation)
+    public static PeerProcess Start(string python, Device device, MatrixPrecision precision, CancellationToken cancellation)
     {
-        string count = threads.ToString(CultureInfo.InvariantCulture);
+        string count = device.Threads.ToString(CultureInfo.InvariantCulture);
         var start = new ProcessStartInfo(python)
         {
             ArgumentList = { "-c", ReadScript() },
@@ -60,7 +61,7 @@ internal sealed class PeerProcess : IDisposable
         var peer = new PeerProcess(python, process, cancellation);
         try
         {
-            peer.Greet(threads);
+            peer.Greet(Greeting(device, precision));
             return peer;
         }
         catch
@@ -115,9 +116,22 @@ internal sealed class PeerProcess : IDisposable
         return reader.ReadToEnd();
     }
 
-    private void Greet(int threads)
+    /// <summary>On a GPU the peer may take TF32 where we do not insist on float32's accuracy.</summary>
+    private static JsonObject Greeting(Device device, MatrixPrecision precision)
     {
-        JsonNode name = Ask(new JsonObject { ["threads"] = threads }, "name");
+        var greeting = new JsonObject { ["threads"] = device.Threads };
+        if (device.Name != "cpu")
+        {
+            greeting["device"] = device.Name;
+            greeting["tf32"] = precision is MatrixPrecision.Tf32 or MatrixPrecision.Bfloat16;
+        }
+
+        return greeting;
+    }
+
+    private void Greet(JsonObject greeting)
+    {
+        JsonNode name = Ask(greeting, "name");
         Name = name.GetValueKind() == JsonValueKind.String ? name.GetValue<string>() : name.ToJsonString();
         Warnings = name.Parent!["warnings"] is JsonArray warnings ? [.. warnings.Select(static warning => $"{warning}")] : [];
     }

@@ -1,9 +1,11 @@
 """The peer of `kfac bench --against`: does the same work in PyTorch, one timed round at a time.
 
 Reads one JSON object a line on standard input and answers each with one line on standard output:
-    {"threads": N}               -> {"name": TEXT, "warnings": [TEXT]}   once, first
+    {"threads": N}               -> {"name": TEXT, "warnings": [TEXT]}   once, first; on a GPU with
+                                    "device": "cuda:N" and "tf32": whether its matrix products may take TF32
     {"case": NAME, SIZES...}     -> {"ready": true}                      prepares a case, and runs it once
     {"seconds": S}               -> {"medianSeconds": T}                 runs it for at least S seconds
+On a GPU a run is timed by events of its stream.
 """
 import itertools
 import json
@@ -25,6 +27,15 @@ def describe():
     if any("pthread" in library for library in libraries):
         warnings.append("OpenBLAS has threads of its own beside PyTorch's; put its OpenMP build first in LD_LIBRARY_PATH")
     return {"name": "PyTorch " + torch.__version__, "warnings": warnings}
+
+
+def choose_gpu(request):
+    torch.set_default_device(request["device"])
+    torch.backends.cuda.matmul.allow_tf32 = request["tf32"]
+    torch.backends.cudnn.allow_tf32 = request["tf32"]
+    name = torch.cuda.get_device_name(request["device"])
+    mode = "TF32 allowed" if request["tf32"] else "float32"
+    return {"name": f"PyTorch {torch.__version__} on {name}, {mode}", "warnings": []}
 
 
 def factor(case):
@@ -242,30 +253,44 @@ def prepare(case):
     return (lambda: damped_inverse(matrix, 1e-3)) if name == "cholesky" else (lambda: torch.linalg.eigh(matrix))
 
 
-def measure(run, seconds):
+def time_on_processor(run):
+    before = time.perf_counter()
+    run()
+    return time.perf_counter() - before
+
+
+def time_on_gpu(run):
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    run()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) * 1e-3
+
+
+def measure(run, seconds, time_of):
     times, start = [], time.perf_counter()
     while True:
-        before = time.perf_counter()
-        run()
-        now = time.perf_counter()
-        times.append(now - before)
-        if now - start >= seconds:
+        times.append(time_of(run))
+        if time.perf_counter() - start >= seconds:
             return statistics.median(times)
 
 
 def main():
-    run = None
+    run, time_of = None, time_on_processor
     for line in sys.stdin:
         request = json.loads(line)
         if "threads" in request:
             torch.set_num_threads(request["threads"])
             answer = describe()
+            if "device" in request:
+                answer, time_of = choose_gpu(request), time_on_gpu
         elif "case" in request:
             run = prepare(request)
             run()
             answer = {"ready": True}
         else:
-            answer = {"medianSeconds": measure(run, request["seconds"])}
+            answer = {"medianSeconds": measure(run, request["seconds"], time_of)}
         print(json.dumps(answer), flush=True)
 
 

@@ -50,7 +50,7 @@ internal abstract class BenchCommand : KfacCommand
         using OutputFiles? files = target is null ? null : OutputFiles.For(target);
         IReadOnlyList<Func<Device, BenchCase>> cases = Cases(context);
         using Device device = context.OpenDevice();
-        using PeerProcess? peer = context.Get(_against) is string python ? PeerProcess.Start(python, device.Threads, context.Cancellation) : null;
+        using PeerProcess? peer = context.Get(_against) is string python ? PeerProcess.Start(python, device, context.Precision, context.Cancellation) : null;
         foreach (string warning in peer?.Warnings ?? [])
         {
             context.Progress.Profile.Out.Writer.WriteLine($"warning: {warning}");
