@@ -199,8 +199,6 @@ public sealed class BenchPeerTests : IDisposable
             ["interval"] = interval,
         };
 
-        public override DeviceStream Stream => throw new NotSupportedException();
-
         public override void Run() => throw new NotSupportedException();
 
         public override void Dispose()

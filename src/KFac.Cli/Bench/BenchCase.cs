@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using KFac.Kernels;
 
 namespace KFac.Cli;
 
@@ -30,10 +29,7 @@ internal abstract class BenchCase : IDisposable
     /// <summary>The sizes and names that the peer's script prepares this case from.</summary>
     public abstract JsonObject PeerRequest { get; }
 
-    /// <summary>The stream that the work goes to.</summary>
-    public abstract DeviceStream Stream { get; }
-
-    /// <summary>Gives the work to the stream.</summary>
+    /// <summary>Gives the work to the device's default stream.</summary>
     public abstract void Run();
 
     /// <summary>Throws when the last <see cref="Run"/> did not yield what it should have.</summary>

@@ -1,11 +1,13 @@
 using System.Diagnostics;
+using KFac.Kernels;
 
 namespace KFac.Cli;
 
 /// <summary>Times cases in rounds, the peer's between ours, so that both see the same machine.</summary>
+/// <param name="stream">What the cases give their work to; its clock counts.</param>
 /// <param name="count">Rounds, after one to warm up.</param>
 /// <param name="seconds">Least length of a round; one run at least.</param>
-internal sealed class BenchRounds(int count, double seconds, PeerProcess? peer, CancellationToken cancellation)
+internal sealed class BenchRounds(DeviceStream stream, int count, double seconds, PeerProcess? peer, CancellationToken cancellation)
 {
     /// <returns>Seconds of one unit of work, medians over rounds; the peer's is null without one.</returns>
     public (double Ours, double? Peer) Measure(BenchCase each)
@@ -39,7 +41,7 @@ internal sealed class BenchRounds(int count, double seconds, PeerProcess? peer, 
         do
         {
             cancellation.ThrowIfCancellationRequested();
-            times.Add(each.Stream.Time(run));
+            times.Add(stream.Time(run));
         }
         while (Stopwatch.GetElapsedTime(start).TotalSeconds < seconds);
 

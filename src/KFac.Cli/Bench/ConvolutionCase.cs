@@ -83,12 +83,11 @@ internal sealed class ConvolutionCase : BenchCase
     public static string[] Forms(SharingApproximation approximation) =>
         approximation == SharingApproximation.Expand ? ["unfold", "sample"] : ["unfold", "box"];
 
-    public override DeviceStream Stream => _arena.Device.DefaultStream;
-
     public override void Run()
     {
-        ConvolutionFactorMath.InputFactor(Stream, _inputs.Next(), _shape, _approximation, hasBias: false, _inputFactor);
-        ConvolutionFactorMath.OutputFactor(Stream, _gradients.Next(), _shape, _shape.Channels, _approximation, _outputFactor);
+        DeviceStream stream = _arena.Device.DefaultStream;
+        ConvolutionFactorMath.InputFactor(stream, _inputs.Next(), _shape, _approximation, hasBias: false, _inputFactor);
+        ConvolutionFactorMath.OutputFactor(stream, _gradients.Next(), _shape, _shape.Channels, _approximation, _outputFactor);
     }
 
     public override void Dispose() => _arena.Dispose();

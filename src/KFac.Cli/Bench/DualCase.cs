@@ -84,8 +84,6 @@ internal sealed class DualCase : BenchCase
         {
             Gemm.Run(stream, Transpose.No, Transpose.No, 1, _v, _inverse, 0, _result);
         }
-
-        stream.Synchronize();
     }
 
     public override void Check()

@@ -50,17 +50,16 @@ internal sealed class FactorCase : BenchCase
 
     private int Rows => _shape.Examples * _shape.Sharing;
 
-    public override DeviceStream Stream => _arena.Device.DefaultStream;
-
     public override void Run()
     {
+        DeviceStream stream = _arena.Device.DefaultStream;
         if (_approximation == SharingApproximation.Expand)
         {
-            Gram.Expand(Stream, _inputs.Next(), 1f / Rows, 0, _factor);
+            Gram.Expand(stream, _inputs.Next(), 1f / Rows, 0, _factor);
         }
         else
         {
-            Gram.Reduce(Stream, _inputs.Next(), _shape.Sharing, SharingScale.Mean, 1f / _shape.Examples, 0, _factor);
+            Gram.Reduce(stream, _inputs.Next(), _shape.Sharing, SharingScale.Mean, 1f / _shape.Examples, 0, _factor);
         }
     }
 

@@ -82,7 +82,6 @@ internal sealed class PreconditionCase : BenchCase
             _inverses.Apply(0, _gradient, _update);
         }
 
-        _arena.Device.DefaultStream.Synchronize();
     }
 
     public override void Check()

@@ -37,11 +37,10 @@ internal sealed class RaggedCase : BenchCase
         ["copies"] = _inputs.Count,
     };
 
-    public override DeviceStream Stream => _arena.Device.DefaultStream;
-
     public override void Run()
     {
-        Gram.Reduce(Stream, _inputs.Next(), _offsets, SharingScale.InverseSquareRoot, 1f / _shape.Examples, 0, _factor);
+        DeviceStream stream = _arena.Device.DefaultStream;
+        Gram.Reduce(stream, _inputs.Next(), _offsets, SharingScale.InverseSquareRoot, 1f / _shape.Examples, 0, _factor);
     }
 
     public override void Dispose() => _arena.Dispose();

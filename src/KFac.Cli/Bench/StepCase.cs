@@ -68,8 +68,6 @@ internal sealed class StepCase : BenchCase
         }
     }
 
-    public override DeviceStream Stream => _stream;
-
     public override void Run()
     {
         for (int step = 0; step < UnitsPerRun; step++)

@@ -39,17 +39,16 @@ internal sealed class SymmetricCase : BenchCase
 
     public override JsonObject PeerRequest => new() { ["case"] = Operation, ["size"] = _size };
 
-    public override DeviceStream Stream => _arena.Device.DefaultStream;
-
     public override void Run()
     {
+        DeviceStream stream = _arena.Device.DefaultStream;
         if (_eigen)
         {
-            SymmetricEigen.Run(Stream, [new SymmetricEigenItem(_matrix, _values, _result)], _status);
+            SymmetricEigen.Run(stream, [new SymmetricEigenItem(_matrix, _values, _result)], _status);
         }
         else
         {
-            DampedInverse.Run(Stream, [new DampedInverseItem(_matrix, Damping, _result)], _status);
+            DampedInverse.Run(stream, [new DampedInverseItem(_matrix, Damping, _result)], _status);
         }
     }
 

@@ -55,12 +55,11 @@ internal sealed class WarmEigenCase : BenchCase
 
     public override JsonObject PeerRequest => new() { ["case"] = "eigh", ["size"] = _size };
 
-    public override DeviceStream Stream => _arena.Device.DefaultStream;
-
     public override void Run()
     {
+        DeviceStream stream = _arena.Device.DefaultStream;
         SymmetricEigen.Run(
-            Stream, [new SymmetricEigenItem(_matrix, _values, _result, _previous)], _status, _outcome, EigenWarmStart.Default);
+            stream, [new SymmetricEigenItem(_matrix, _values, _result, _previous)], _status, _outcome, EigenWarmStart.Default);
     }
 
     public override void Check()

@@ -57,7 +57,7 @@ internal abstract class BenchCommand : KfacCommand
         }
 
         MachineLimits limits = MachineLimits.Measure(device, context.Cancellation);
-        var rounds = new BenchRounds(context.Get(_rounds), context.Get(_seconds), peer, context.Cancellation);
+        var rounds = new BenchRounds(device.DefaultStream, context.Get(_rounds), context.Get(_seconds), peer, context.Cancellation);
         var result = new BenchResult(null, device.Name, device.Threads, limits, Measure(context, cases, device, rounds, limits, peer?.Name));
         if (target is not null)
         {
