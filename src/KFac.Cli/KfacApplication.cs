@@ -66,6 +66,7 @@ internal sealed class KfacApplication
     [
         new BenchLimitsCommand(),
         new BenchFactorsCommand(),
+        new BenchGemmCommand(),
         new BenchInverseCommand(),
         new BenchPreconditionCommand(),
         new BenchStepCommand(),

@@ -84,6 +84,16 @@ public sealed class BenchCommandTests : IDisposable
         Assert.Equal((2 * 3 * 20 * 2 + 9 + 9) * 4 * 1e-9, Amount(results[2], "gBps"), 1e-15);
     }
 
+    [Fact]
+    public void Products_of_every_shape_are_timed()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "gemm", "--shape", "2,3,4", "--shape", "5,1,7", "--transpose-b", "--stack", "3", .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal(["gemm 2,3,4 NT x3 ", "gemm 5,1,7 NT x3 "], results.Select(Name));
+        Assert.Equal(
+            2 * 2 * 3 * 4 * 3 * 1e-9, results[0].GetProperty("gflops").GetDouble() * results[0].GetProperty("medianSeconds").GetDouble(), 1e-15);
+    }
+
     [Theory]
     [InlineData("cholesky")]
     [InlineData("eigh")]
@@ -175,6 +185,9 @@ public sealed class BenchCommandTests : IDisposable
     [InlineData("--conv is '1,1,9,9,3,0,0'; wanted", "bench", "factors", "--conv", "1,1,9,9,3,0,0")]
     [InlineData("--conv is '65536,65536,1,1,1,1,0'; wanted", "bench", "factors", "--conv", "65536,65536,1,1,1,1,0")]
     [InlineData("--approx is 'mean'; wanted expand, reduce or both", "bench", "factors", "--approx", "mean")]
+    [InlineData("kfac bench gemm: --shape is '3,4'; wanted three whole numbers", "bench", "gemm", "--shape", "3,4")]
+    [InlineData("--transpose-b and --stack say how a --shape is multiplied", "bench", "gemm", "--stack", "2")]
+    [InlineData("more than 2147483647 elements", "bench", "gemm", "--shape", "32768,32768,1", "--stack", "2")]
     [InlineData("--size is '0'; wanted a whole number from 1", "bench", "inverse", "--size", "0")]
     [InlineData("--kind is 'qr'; wanted cholesky or eigh", "bench", "inverse", "--kind", "qr")]
     [InlineData("--rounds is '0'; wanted", "bench", "inverse", "--rounds", "0")]

@@ -115,6 +115,17 @@ def convolution(case):
     return forms[case["form"] + " " + case["approximation"]]
 
 
+def gemm(case):
+    m, n, k, stack = case["m"], case["n"], case["k"], case["stack"]
+    a = torch.randn(stack, k, m).transpose(1, 2) if case["transposeA"] else torch.randn(stack, m, k)
+    b = torch.randn(stack, n, k).transpose(1, 2) if case["transposeB"] else torch.randn(stack, k, n)
+    c = torch.empty(stack, m, n)
+    if stack > 1:
+        return lambda: torch.bmm(a, b, out=c)
+    a, b, c = a[0], b[0], c[0]
+    return lambda: torch.mm(a, b, out=c)
+
+
 def damped_inverse(matrix, damping):
     damped = matrix.clone()
     damped.diagonal().add_(damping)
@@ -243,6 +254,8 @@ def prepare(case):
         return ragged(case)
     if name == "convolution":
         return convolution(case)
+    if name == "gemm":
+        return gemm(case)
     if name == "step":
         return step(case)
     if name == "precondition":
