@@ -8,6 +8,9 @@ namespace KFac.Kernels.Cpu;
 internal static unsafe class GemmBlock<TTile>
     where TTile : struct, IGemmTile
 {
+    /// <summary>Steps of k from which it pays to fetch the tile of C while its sums are computed.</summary>
+    private const int StepsThatHideFetching = 64;
+
     private static int VectorLength => TTile.Columns / 3;
 
     /// <summary>Packs <paramref name="count"/> columns of <paramref name="source"/> [steps, count], panel after panel.</summary>
@@ -20,27 +23,85 @@ internal static unsafe class GemmBlock<TTile>
         }
     }
 
-    /// <summary><c>C ← α·AB + β·C</c> for a packed block of rows and one panel of B.</summary>
-    /// <param name="rows">Rows of C.</param>
-    /// <param name="columns">Columns of C, at most a panel.</param>
+    /// <summary>Tiles that <paramref name="rows"/> rows of a panel are computed in.</summary>
+    public static int Tiles(int rows) => (rows + TTile.Rows - 1) / TTile.Rows;
+
+    /// <inheritdoc cref="Multiply(int, int, int, float, float*, float*, float, float*, long, ref LinesAhead)"/>
     public static void Multiply(
         int rows, int columns, int steps, float alpha, float* packedA, float* panelB, float beta, float* c, long ldc)
     {
+        LinesAhead none = default;
+        Multiply(rows, columns, steps, alpha, packedA, panelB, beta, c, ldc, ref none);
+    }
+
+    /// <summary><c>C ← α·AB + β·C</c> for a packed block of rows and one panel of B.</summary>
+    /// <param name="rows">Rows of C.</param>
+    /// <param name="columns">Columns of C, at most a panel.</param>
+    /// <param name="ahead">Fetched between the tiles.</param>
+    public static void Multiply(
+        int rows, int columns, int steps, float alpha, float* packedA, float* panelB, float beta, float* c, long ldc, ref LinesAhead ahead)
+    {
         for (int row = 0; row < rows; row += TTile.Rows)
         {
+            ahead.Fetch();
             MultiplyTile(
                 Math.Min(TTile.Rows, rows - row), columns, steps, alpha, TileOf(packedA, row, steps), panelB, beta, c + (row * ldc), ldc);
         }
     }
 
-    /// <summary>The lower triangle of <c>C ← α·AAᵀ + β·C</c> for one panel; a few elements above it are written too.</summary>
-    public static void MultiplyDiagonal(int rows, int steps, float alpha, float* panelA, float beta, float* c, long ldc)
+    /// <summary>As <c>Multiply</c> with a whole panel's columns of B that lie in memory row by row; the first tile packs
+    /// them.</summary>
+    /// <param name="b">Rows <paramref name="strideB"/> elements apart.</param>
+    /// <param name="panelB">Receives the panel; not written where there is but one tile.</param>
+    public static void MultiplyPacking(
+        int rows, int steps, float alpha, float* packedA, float* b, long strideB, float* panelB, float beta, float* c, long ldc, ref LinesAhead ahead)
+    {
+        if (rows < TTile.Rows)
+        {
+            TTile.Pack(panelB, steps, TTile.Columns, new StridedMatrix(b, strideB, 1));
+            Multiply(rows, TTile.Columns, steps, alpha, packedA, panelB, beta, c, ldc, ref ahead);
+            return;
+        }
+
+        ahead.Fetch();
+        if (rows == TTile.Rows)
+        {
+            TTile.MultiplyPart(TTile.Rows, 3, steps, packedA, TTile.Columns, b, strideB, alpha, beta, c, ldc);
+            return;
+        }
+
+        TTile.MultiplyPacking(steps, packedA, TTile.Columns, b, strideB, panelB, alpha, beta, c, ldc);
+        for (int row = TTile.Rows; row < rows; row += TTile.Rows)
+        {
+            ahead.Fetch();
+            MultiplyTile(
+                Math.Min(TTile.Rows, rows - row), TTile.Columns, steps, alpha, TileOf(packedA, row, steps), panelB, beta, c + (row * ldc), ldc);
+        }
+    }
+
+    /// <summary>The lower triangle of <c>C ← α·AAᵀ + β·C</c> for one packed panel; elements above it are written too.</summary>
+    public static void MultiplyDiagonal(int rows, int steps, float alpha, float* panelA, float beta, float* c, long ldc, ref LinesAhead ahead)
     {
         for (int row = 0; row < rows; row += TTile.Rows)
         {
             int tileRows = Math.Min(TTile.Rows, rows - row);
-            MultiplyTile(tileRows, row + tileRows, steps, alpha, panelA + row, panelA, beta, c + (row * ldc), ldc);
+            int columns = Math.Min(rows, (row + tileRows + VectorLength - 1) / VectorLength * VectorLength);
+            ahead.Fetch();
+            MultiplyTile(tileRows, columns, steps, alpha, panelA + row, panelA, beta, c + (row * ldc), ldc);
         }
+    }
+
+    /// <summary>As <see cref="MultiplyDiagonal"/> for a whole panel's columns that lie in memory row by row; the tile that needs
+    /// all of them packs them.</summary>
+    /// <param name="a">Rows <paramref name="strideA"/> elements apart.</param>
+    /// <param name="panelA">Receives the panel.</param>
+    public static void MultiplyDiagonalPacking(
+        int steps, float alpha, float* a, long strideA, float* panelA, float beta, float* c, long ldc, ref LinesAhead ahead)
+    {
+        int last = TTile.Columns - TTile.Rows;
+        ahead.Fetch();
+        TTile.MultiplyPacking(steps, a + last, strideA, a, strideA, panelA, alpha, beta, c + (last * ldc), ldc);
+        MultiplyDiagonal(last, steps, alpha, panelA, beta, c, ldc, ref ahead);
     }
 
     private static float* TileOf(float* packed, int row, int steps) =>
@@ -49,37 +110,33 @@ internal static unsafe class GemmBlock<TTile>
     private static void MultiplyTile(
         int rows, int columns, int steps, float alpha, float* tileA, float* panelB, float beta, float* c, long ldc)
     {
+        if (beta != 0 && steps >= StepsThatHideFetching)
+        {
+            LinesAhead.FetchTile(c, ldc, rows, columns);
+        }
+
         if (rows == TTile.Rows && columns == TTile.Columns)
         {
             TTile.Multiply(steps, tileA, TTile.Columns, panelB, alpha, beta, c, ldc);
         }
-        else if (rows == TTile.Rows && columns % VectorLength == 0)
+        else if ((rows == TTile.Rows || rows == TTile.Rows / 2) && columns % VectorLength == 0)
         {
-            TTile.MultiplyNarrow(columns / VectorLength, steps, tileA, TTile.Columns, panelB, alpha, beta, c, ldc);
+            TTile.MultiplyPart(rows, columns / VectorLength, steps, tileA, TTile.Columns, panelB, TTile.Columns, alpha, beta, c, ldc);
         }
         else
         {
-            MultiplyEdge(rows, columns, steps, alpha, tileA, panelB, beta, c, ldc);
+            MultiplyEdge(rows, columns, steps, tileA, panelB, new TileTarget(alpha, beta, c, ldc));
         }
     }
 
-    /// <summary>A tile that C has only part of: into memory of its own, then the part to C, with the roundings of a whole tile.</summary>
+    /// <summary>A tile that C has only part of: its sums into memory of their own, then the part to C.</summary>
     [SkipLocalsInit]
-    private static void MultiplyEdge(
-        int rows, int columns, int steps, float alpha, float* tileA, float* panelB, float beta, float* c, long ldc)
+    private static void MultiplyEdge(int rows, int columns, int steps, float* tileA, float* panelB, in TileTarget target)
     {
+        float* sums = stackalloc float[TTile.Rows * TTile.Columns];
+        int computed = rows <= TTile.Rows / 2 ? TTile.Rows / 2 : TTile.Rows;
         int vectors = (columns + VectorLength - 1) / VectorLength;
-        float* tile = stackalloc float[TTile.Rows * TTile.Columns];
-        TTile.MultiplyNarrow(vectors, steps, tileA, TTile.Columns, panelB, alpha, 0, tile, TTile.Columns);
-        for (int i = 0; i < rows; i++)
-        {
-            for (int j = 0; j < columns; j++)
-            {
-                c[j] = beta == 0 ? tile[j] : tile[j] + (beta * c[j]);
-            }
-
-            c += ldc;
-            tile += TTile.Columns;
-        }
+        TTile.MultiplyPart(computed, vectors, steps, tileA, TTile.Columns, panelB, TTile.Columns, 1, 0, sums, TTile.Columns);
+        TTile.Write(sums, rows, columns, target);
     }
 }

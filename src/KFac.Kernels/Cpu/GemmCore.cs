@@ -53,13 +53,13 @@ internal static unsafe class GemmCore
         switch (vectors)
         {
             case VectorWidth.Avx512:
-                Blocked<GemmTile512>.Multiply((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc);
+                new Blocked<GemmTile512>((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc).Multiply();
                 break;
             case VectorWidth.Avx2:
-                Blocked<GemmTile4<Simd256, Vector256<float>>>.Multiply((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc);
+                new Blocked<GemmTile4<Simd256, Vector256<float>>>((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc).Multiply();
                 break;
             default:
-                Blocked<GemmTile4<Simd128, Vector128<float>>>.Multiply((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc);
+                new Blocked<GemmTile4<Simd128, Vector128<float>>>((float*)scratch, m, n, k, alpha, a, b, beta, c, ldc).Multiply();
                 break;
         }
     }
@@ -114,6 +114,14 @@ internal static unsafe class GemmCore
         }
     }
 
+    /// <summary>The size of equal parts, multiples of <paramref name="unit"/>, of which none exceeds <paramref name="most"/>, a
+    /// multiple of it too.</summary>
+    public static int EvenPart(int size, int most, int unit)
+    {
+        int parts = Math.Max(1, CeilingDivide(size, most));
+        return Math.Max(unit, CeilingDivide(CeilingDivide(size, parts), unit) * unit);
+    }
+
     private static int CeilingDivide(int value, int divisor) => (value + divisor - 1) / divisor;
 
     private struct Job(
@@ -147,30 +155,97 @@ internal static unsafe class GemmCore
         }
     }
 
-    private static class Blocked<TTile>
+    /// <summary>The product on one thread. B's panels and, during the first of them, groups of A's rows are packed right before
+    /// they are first multiplied, B's by the tile that reads it first; their lines are fetched during the tiles before.</summary>
+    private readonly struct Blocked<TTile>(
+        float* scratch, int m, int n, int k, float alpha, StridedMatrix a, StridedMatrix b, float beta, float* c, long ldc)
         where TTile : struct, IGemmTile
     {
-        public static void Multiply(
-            float* scratch, int m, int n, int k, float alpha, StridedMatrix a, StridedMatrix b, float beta, float* c, long ldc)
+        private float* PanelB => scratch + (RowBlock * DepthBlock);
+
+        public void Multiply()
         {
-            float* packedA = scratch;
-            float* panelB = scratch + (RowBlock * DepthBlock);
-            for (int row = 0; row < m; row += RowBlock)
+            int height = EvenPart(m, RowBlock, TTile.Columns);
+            int depth = EvenPart(k, DepthBlock, 1);
+            for (int row = 0; row < m; row += height)
             {
-                int rows = Math.Min(RowBlock, m - row);
-                for (int depth = 0; depth < k; depth += DepthBlock)
+                for (int first = 0; first < k; first += depth)
                 {
-                    int steps = Math.Min(DepthBlock, k - depth);
-                    GemmBlock<TTile>.Pack(packedA, rows, steps, a.From(row, depth).Transposed);
-                    for (int column = 0; column < n; column += TTile.Columns)
-                    {
-                        int columns = Math.Min(TTile.Columns, n - column);
-                        TTile.Pack(panelB, steps, columns, b.From(depth, column));
-                        GemmBlock<TTile>.Multiply(
-                            rows, columns, steps, alpha, packedA, panelB, depth == 0 ? beta : 1, c + (row * ldc) + column, ldc);
-                    }
+                    Multiply(row, Math.Min(height, m - row), first, Math.Min(depth, k - first));
                 }
             }
+        }
+
+        private void Multiply(int row, int rows, int first, int steps)
+        {
+            float update = first == 0 ? beta : 1;
+            for (int column = 0; column < n; column += TTile.Columns)
+            {
+                int columns = Math.Min(TTile.Columns, n - column);
+                if (column == 0)
+                {
+                    MultiplyFirst(row, rows, first, steps, columns, update);
+                    continue;
+                }
+
+                LinesAhead ahead = AheadOf(row, first, steps, column, GemmBlock<TTile>.Tiles(rows));
+                float* target = c + (row * ldc) + column;
+                Multiply(rows, first, steps, scratch, column, columns, update, target, ref ahead);
+            }
+        }
+
+        /// <summary>The first panel of B, with the rows of A as they are packed.</summary>
+        private void MultiplyFirst(int row, int rows, int first, int steps, int columns, float update)
+        {
+            for (int group = 0; group < rows; group += TTile.Columns)
+            {
+                int count = Math.Min(TTile.Columns, rows - group);
+                float* packed = scratch + ((long)group * steps);
+                TTile.Pack(packed, steps, count, a.From(row + group, first).Transposed);
+                int tiles = GemmBlock<TTile>.Tiles(count);
+                LinesAhead ahead = group + count < rows
+                    ? new LinesAhead(a.From(row + group + count, first), Math.Min(TTile.Columns, rows - group - count), steps, tiles)
+                    : AheadOf(row, first, steps, 0, tiles);
+                float* target = c + ((row + group) * ldc);
+                if (group == 0)
+                {
+                    Multiply(count, first, steps, packed, 0, columns, update, target, ref ahead);
+                }
+                else
+                {
+                    GemmBlock<TTile>.Multiply(count, columns, steps, alpha, packed, PanelB, update, target, ldc, ref ahead);
+                }
+            }
+        }
+
+        /// <summary>Packs a panel of B and multiplies it.</summary>
+        private void Multiply(
+            int rows, int first, int steps, float* packed, int column, int columns, float update, float* target, ref LinesAhead ahead)
+        {
+            StridedMatrix source = b.From(first, column);
+            if (source.ColumnStride == 1 && columns == TTile.Columns && rows > TTile.Rows)
+            {
+                GemmBlock<TTile>.MultiplyPacking(
+                    rows, steps, alpha, packed, (float*)source.Data, source.RowStride, PanelB, update, target, ldc, ref ahead);
+            }
+            else
+            {
+                TTile.Pack(PanelB, steps, columns, source);
+                GemmBlock<TTile>.Multiply(rows, columns, steps, alpha, packed, PanelB, update, target, ldc, ref ahead);
+            }
+        }
+
+        /// <summary>What is packed after a panel of B: the next one, or the first rows of A of the depth block that follows.</summary>
+        private LinesAhead AheadOf(int row, int first, int steps, int column, int tiles)
+        {
+            int next = column + TTile.Columns;
+            if (next < n)
+            {
+                return new LinesAhead(b.From(first, next), steps, Math.Min(TTile.Columns, n - next), tiles);
+            }
+
+            int following = first + steps;
+            return new LinesAhead(a.From(row, following), Math.Min(TTile.Columns, m - row), Math.Min(steps, k - following), tiles);
         }
     }
 }

@@ -51,7 +51,7 @@ internal static unsafe class GemmPanel<TSimd, TVector>
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void CopyFullRows(float* panel, int k, float* source, long stride)
     {
         for (int p = 0; p < k; p++)

@@ -2,7 +2,8 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>Rows <c>start</c> to <c>end</c> of the lower triangle of a Gram matrix, on one thread.</summary>
 /// <remarks>The band's own columns of X are packed into a block that stays in the second-level cache and serves both sides of
-/// the product on the diagonal; the columns left of the band pass by as panels that stay in the first-level cache.</remarks>
+/// the product on the diagonal; the columns left of the band pass by as panels. Each panel is packed by the first tile that
+/// reads it, and its lines are fetched while the tiles before are computed, so that neither costs time of its own.</remarks>
 internal static unsafe class GramBand<TTile>
     where TTile : struct, IGemmTile
 {
@@ -11,54 +12,99 @@ internal static unsafe class GramBand<TTile>
     public static void Multiply(
         float* scratch, GramRows rows, int start, int end, float alpha, float beta, float* c, long ldc)
     {
-        for (int row = start; row < end; row += GemmCore.RowBlock)
+        int height = GemmCore.EvenPart(end - start, GemmCore.RowBlock, TTile.Columns);
+        int depth = GemmCore.EvenPart(rows.Rows, GemmCore.DepthBlock, 1);
+        for (int row = start; row < end; row += height)
         {
-            int count = Math.Min(GemmCore.RowBlock, end - row);
-            for (int depth = 0; depth < rows.Rows; depth += GemmCore.DepthBlock)
+            for (int first = 0; first < rows.Rows; first += depth)
             {
-                GramRows steps = rows.RowRange(depth, Math.Min(GemmCore.DepthBlock, rows.Rows - depth));
-                MultiplyBlock(scratch, steps, row, count, alpha, depth == 0 ? beta : 1, c + (row * ldc), ldc);
+                GramRows steps = rows.RowRange(first, Math.Min(depth, rows.Rows - first));
+                GramRows next = rows.RowRange(first + steps.Rows, Math.Min(depth, rows.Rows - first - steps.Rows));
+                new Block(scratch, steps, next, row, Math.Min(height, end - row), alpha, first == 0 ? beta : 1, c + (row * ldc), ldc).Multiply();
             }
         }
     }
 
-    private static void MultiplyBlock(
-        float* scratch, GramRows steps, int row, int count, float alpha, float beta, float* c, long ldc)
+    /// <summary>Some rows of the band over one depth block.</summary>
+    /// <param name="next">The rows of X that come after.</param>
+    private readonly struct Block(
+        float* own, GramRows steps, GramRows next, int row, int count, float alpha, float beta, float* c, long ldc)
     {
-        float* own = scratch;
-        float* passing = scratch + (GemmCore.RowBlock * GemmCore.DepthBlock);
-        for (int offset = 0; offset < count; offset += TTile.Columns)
+        private float* Passing => own + (GemmCore.RowBlock * GemmCore.DepthBlock);
+
+        public void Multiply()
         {
-            Pack(own + ((long)offset * steps.Rows), steps, row + offset, Math.Min(TTile.Columns, count - offset));
+            // Where nothing passes, the whole of the next block is fetched evenly; else each panel during the one before.
+            LinesAhead ahead = row == 0 ? new LinesAhead(next.X, next.Rows, Math.Min(count, next.Columns), OwnTiles()) : default;
+            for (int offset = 0; offset < count; offset += TTile.Columns)
+            {
+                MultiplyOwn(offset, Math.Min(TTile.Columns, count - offset), ref ahead);
+            }
+
+            for (int column = 0; column < row; column += TTile.Columns)
+            {
+                ahead = column + TTile.Columns < row
+                    ? Ahead(steps, column + TTile.Columns, GemmBlock<TTile>.Tiles(count))
+                    : Ahead(next, row, GemmBlock<TTile>.Tiles(count));
+                float* x = steps.X.At(0, column);
+                GemmBlock<TTile>.MultiplyPacking(count, steps.Rows, alpha, own, x, steps.X.RowStride, Passing, beta, c + column, ldc, ref ahead);
+            }
         }
 
-        for (int column = 0; column < row; column += TTile.Columns)
-        {
-            Pack(passing, steps, column, TTile.Columns);
-            GemmBlock<TTile>.Multiply(count, TTile.Columns, steps.Rows, alpha, own, passing, beta, c + column, ldc);
-        }
-
-        for (int offset = 0; offset < count; offset += TTile.Columns)
+        /// <summary>A panel of the block's own columns: packed, multiplied with itself and with those before it.</summary>
+        private void MultiplyOwn(int offset, int columns, ref LinesAhead ahead)
         {
             float* panel = own + ((long)offset * steps.Rows);
-            int columns = Math.Min(TTile.Columns, count - offset);
-            float* corner = c + (offset * ldc) + row + offset;
-            GemmBlock<TTile>.MultiplyDiagonal(columns, steps.Rows, alpha, panel, beta, corner, ldc);
-            GemmBlock<TTile>.Multiply(
-                count - offset - columns, columns, steps.Rows, alpha, panel + (columns * steps.Rows), panel, beta, corner + (columns * ldc), ldc);
-        }
-    }
-
-    /// <summary>Packs columns of X; the one after X's last is ones.</summary>
-    private static void Pack(float* panel, GramRows steps, int column, int columns)
-    {
-        int present = Math.Min(columns, steps.Columns - column);
-        TTile.Pack(panel, steps.Rows, present, steps.X.From(0, column));
-        if (present < columns)
-        {
-            for (int p = 0; p < steps.Rows; p++)
+            float* target = c + (offset * ldc) + row;
+            if (row > 0)
             {
-                panel[((long)p * TTile.Columns) + present] = 1;
+                ahead = AheadOfOwn(offset, GemmBlock<TTile>.Tiles(columns) * ((offset / TTile.Columns) + 1));
+            }
+
+            if (row + offset + TTile.Columns <= steps.Columns && columns == TTile.Columns)
+            {
+                float* x = steps.X.At(0, row + offset);
+                GemmBlock<TTile>.MultiplyDiagonalPacking(steps.Rows, alpha, x, steps.X.RowStride, panel, beta, target + offset, ldc, ref ahead);
+            }
+            else
+            {
+                Pack(panel, row + offset, columns);
+                GemmBlock<TTile>.MultiplyDiagonal(columns, steps.Rows, alpha, panel, beta, target + offset, ldc, ref ahead);
+            }
+
+            for (int before = 0; before < offset; before += TTile.Columns)
+            {
+                float* other = own + ((long)before * steps.Rows);
+                GemmBlock<TTile>.Multiply(columns, TTile.Columns, steps.Rows, alpha, panel, other, beta, target + before, ldc, ref ahead);
+            }
+        }
+
+        /// <summary>Tiles of the triangle that the block's own columns make.</summary>
+        private int OwnTiles()
+        {
+            int panels = (count + TTile.Columns - 1) / TTile.Columns;
+            return GemmBlock<TTile>.Tiles(TTile.Columns) * panels * (panels + 1) / 2;
+        }
+
+        /// <summary>What is packed after the own panel at <paramref name="offset"/>: the next own one, or the first that passes.</summary>
+        private LinesAhead AheadOfOwn(int offset, int tiles) => offset + TTile.Columns < count
+            ? Ahead(steps, row + offset + TTile.Columns, tiles)
+            : Ahead(steps, 0, tiles);
+
+        private static LinesAhead Ahead(GramRows rows, int column, int tiles) =>
+            new(rows.X.From(0, column), rows.Rows, Math.Clamp(rows.Columns - column, 0, TTile.Columns), tiles);
+
+        /// <summary>Packs columns of X; the one after X's last is ones.</summary>
+        private void Pack(float* panel, int column, int columns)
+        {
+            int present = Math.Min(columns, steps.Columns - column);
+            TTile.Pack(panel, steps.Rows, present, steps.X.From(0, column));
+            if (present < columns)
+            {
+                for (int p = 0; p < steps.Rows; p++)
+                {
+                    panel[((long)p * TTile.Columns) + present] = 1;
+                }
             }
         }
     }

@@ -28,7 +28,7 @@ internal static unsafe class PanelTranspose<TSimd, TVector>
     }
 
     /// <summary>One vector's columns, four steps at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void CopyQuads<TQuads, TQuadsVector>(float* rows, long stride, int steps, StridedMatrix source)
         where TQuads : struct, ISimd<TQuadsVector>
         where TQuadsVector : unmanaged

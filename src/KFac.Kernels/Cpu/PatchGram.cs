@@ -90,8 +90,8 @@ internal static unsafe class PatchGram
         {
             long patchElements = ((long)Depth * Patch) + TSimd.Count;
             long imageElements = (_group.Channels * PaddedPlane) + TSimd.Count;
-            using ScratchLease lease = device.Scratch.Rent(GemmCore.ScratchBytes + ((patchElements + imageElements) * sizeof(float)));
-            float* patches = (float*)(lease.As<byte>() + GemmCore.ScratchBytes);
+            using ScratchLease lease = device.Scratch.Rent(GramTriangle<TTile, TSimd, TVector>.ScratchBytes + ((patchElements + imageElements) * sizeof(float)));
+            float* patches = (float*)(lease.As<byte>() + GramTriangle<TTile, TSimd, TVector>.ScratchBytes);
             float* image = patches + patchElements;
             float* sums = triangles + (task * TriangleSize);
             long rows = (long)_group.Images * _group.Rows.Outputs;
@@ -113,7 +113,8 @@ internal static unsafe class PatchGram
                     int width = Math.Min(Depth, _group.Columns.Outputs - column);
                     Gather<TSimd, TVector>(image, new StepRange(first, first + count), new StepRange(column, column + width), patches);
                     var block = new GramRows(new StridedMatrix(patches, Patch, 1), count * width, Patch, appendOnes);
-                    GramBand<TTile>.Multiply(lease.As<float>(), block, 0, _group.Width, 1, beta, sums, _group.Width);
+                    GramTriangle<TTile, TSimd, TVector>.Multiply(
+                        lease.As<float>(), block, 0, GramTriangle<TTile, TSimd, TVector>.Groups(block), 1, beta, sums, _group.Width);
                     beta = 1;
                 }
 
