@@ -16,7 +16,7 @@ internal readonly record struct GemmShape(
     ];
 
     /// <summary>Whether each stack of matrices has fewer than 2³¹ elements.</summary>
-    public bool Fits => Math.Max(Math.Max((Int128)M * K, (Int128)K * N), (Int128)M * N) * Stack <= int.MaxValue;
+    public bool Fits => Int128.Max(Int128.Max((Int128)M * K, (Int128)K * N), (Int128)M * N) * Stack <= int.MaxValue;
 
     /// <summary>As on the command line, then N or T for each operand: <c>100,10,1000 NT</c>.</summary>
     public override string ToString()
