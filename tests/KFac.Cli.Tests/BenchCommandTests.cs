@@ -125,6 +125,21 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("cholesky")]
+    [InlineData("eigh")]
+    public void All_factors_of_a_network_are_timed_in_one_call(string kind)
+    {
+        JsonElement json = _kfac.RunJson(["bench", "inverse", "--set", "vit", "--kind", kind, .. _quick]);
+        JsonElement result = Assert.Single(json.GetProperty("results").EnumerateArray());
+        Assert.Equal($"{kind} vit ", Name(result));
+        if (kind == "cholesky")
+        {
+            double[] widths = [49, 192, 193, 10, .. Enumerable.Repeat<double[]>([193, 576, 193, 192, 193, 768, 769, 192], 6).SelectMany(static x => x)];
+            Assert.Equal(widths.Sum(static n => n * n * n) * 1e-9, Amount(result, "gflops"), 1e-9);
+        }
+    }
+
+    [Theory]
     [InlineData("mnist-mlp")]
     [InlineData("mnist-autoencoder")]
     public void Steps_of_a_workload_are_timed(string workload)
@@ -189,6 +204,8 @@ public sealed class BenchCommandTests : IDisposable
     [InlineData("--transpose-b and --stack say how a --shape is multiplied", "bench", "gemm", "--stack", "2")]
     [InlineData("more than 2147483647 elements", "bench", "gemm", "--shape", "32768,32768,1", "--stack", "2")]
     [InlineData("--size is '0'; wanted a whole number from 1", "bench", "inverse", "--size", "0")]
+    [InlineData("--set is 'lenet'; wanted wrn16-4", "bench", "inverse", "--set", "lenet")]
+    [InlineData("--set and --size exclude each other", "bench", "inverse", "--set", "vit", "--size", "3")]
     [InlineData("--kind is 'qr'; wanted cholesky or eigh", "bench", "inverse", "--kind", "qr")]
     [InlineData("--rounds is '0'; wanted", "bench", "inverse", "--rounds", "0")]
     [InlineData("--round-seconds is 'NaN'; wanted", "bench", "inverse", "--round-seconds", "NaN")]

@@ -116,6 +116,7 @@ public sealed class BenchPeerTests : IDisposable
     [InlineData("gemm", "--shape", "2,3,4", "--transpose-b", "--stack", "2")]
     [InlineData("inverse", "--size", "5")]
     [InlineData("inverse", "--size", "5", "--kind", "eigh")]
+    [InlineData("inverse", "--set", "vit")]
     [InlineData("precondition", "--size", "5", "--rows", "3")]
     public void PyTorch_does_factors_inverses_and_products(params string[] arguments)
     {

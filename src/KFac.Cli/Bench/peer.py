@@ -262,6 +262,10 @@ def prepare(case):
         return precondition(case)
     if name == "dual":
         return dual(case)
+    if "sizes" in case:
+        matrices = [covariance(n) for n in case["sizes"]]
+        one = (lambda matrix: damped_inverse(matrix, 1e-3)) if name == "cholesky" else torch.linalg.eigh
+        return lambda: [one(matrix) for matrix in matrices]
     matrix = covariance(case["size"])
     return (lambda: damped_inverse(matrix, 1e-3)) if name == "cholesky" else (lambda: torch.linalg.eigh(matrix))
 

@@ -15,6 +15,12 @@ internal sealed class BenchInverseCommand : BenchCommand
     private readonly Option<string> _kind = OptionFactory.Choice(
         "--kind", "Damped inverse, or eigendecomposition.", "cholesky", "cholesky", "eigh");
 
+    private readonly Option<string?> _set = OptionFactory.OptionalText(
+        "--set",
+        "Instead of sizes: all factors of a network in one call, wrn16-4, gpt2-small, mnist-mlp or vit.",
+        static name => FactorSets.Names.Contains(name) ? name : null,
+        "wrn16-4, gpt2-small, mnist-mlp or vit");
+
     private readonly Option<double?> _warm = OptionFactory.OptionalNumber<double>(
         "--warm",
         "DECAY",
@@ -30,6 +36,7 @@ internal sealed class BenchInverseCommand : BenchCommand
     {
         Add(_sizes);
         Add(_kind);
+        Add(_set);
         Add(_warm);
         Add(_power);
     }
@@ -44,6 +51,13 @@ internal sealed class BenchInverseCommand : BenchCommand
                 ? [.. context.Required(_sizes).Select(size =>
                     (Func<Device, BenchCase>)(device => new WarmEigenCase(device, size, decay, context.Required(_power), context.Seed)))]
                 : throw new UsageException("--warm goes with --kind eigh.");
+        }
+
+        if (context.Get(_set) is string set)
+        {
+            return context.IsGiven(_sizes)
+                ? throw new UsageException("--set and --size exclude each other.")
+                : [device => new FactorSetCase(device, set, eigen, context.Seed)];
         }
 
         return
