@@ -54,8 +54,6 @@ internal sealed class FactorSetCase : BenchCase
         {
             DampedInverse.Run(stream, _inverses, _status);
         }
-
-        stream.Synchronize();
     }
 
     public override void Check()

@@ -23,6 +23,10 @@ internal enum SweepResult
 /// triangular inverse and product of the usual three passes are merged into one, with the same operations on every element
 /// (n³ in all), but each step updates the whole triangle, so threads are busy to the end. B is then replaced by <c>U⁻¹·Z</c>.
 /// </para>
+/// <para>
+/// Measured with AVX-512, GF/s counting n³, at one thread and two (a register tile alone: 241 and 482): n = 256 153 and 239,
+/// 512 182 and 335, 1024 190 and 362, 2048 207 and 394. Steps of 192 rows are no faster at 2048; nor are pages of 2 MiB.
+/// </para>
 /// </remarks>
 internal unsafe struct CholeskySweep<T, TTile>
     where T : unmanaged, IFloatingPointIeee754<T>
