@@ -53,30 +53,49 @@ struct PixelOperand {
     int lines;
     int first, depth;
 
-    __device__ __forceinline__ long long offset(int k) const {
+    struct Pixel {
+        int image, row, column;
+    };
+
+    __device__ __forceinline__ Pixel pixel(int k) const {
         const int index = first + k;
         const int image = divide(index, piece.area_multiplier, piece.area_shift);
         const int inside = index - image * piece.rows * piece.columns;
         const int row = divide(inside, piece.columns_multiplier, piece.columns_shift);
-        const int column = inside - row * piece.columns;
-        const long long line = static_cast<long long>(image) * height + piece.row + row * step;
-        return (line * width + piece.column + column * step) * stride;
+        return {image, row, inside - row * piece.columns};
     }
 
-    __device__ __forceinline__ void stage(float* tile, int slice) const {
-        constexpr int chunks = Lines / 4;
-#pragma unroll
-        for (int i = 0; i < Lines * slice_depth / 4 / Threads; ++i) {
-            const int id = static_cast<int>(threadIdx.x) + i * Threads;
-            const int row = id / chunks, chunk = id % chunks;
-            const int k = slice * slice_depth + row;
-            const bool valid = k < depth && 4 * chunk < lines;
-            const float* from = valid ? source + offset(k) + 4 * chunk : source;
-            copy_async16(tile + chunk_word<Along::lines, Lines>(row, chunk), from, valid);
+    __device__ __forceinline__ void advance(Pixel& at) const {
+        if (++at.column == piece.columns) {
+            at.column = 0;
+            if (++at.row == piece.rows) {
+                at.row = 0;
+                ++at.image;
+            }
         }
     }
 
-    __device__ __forceinline__ float at(int line, int k) const { return source[offset(k) + line]; }
+    __device__ __forceinline__ long long offset(const Pixel& at) const {
+        const long long line = static_cast<long long>(at.image) * height + piece.row + at.row * step;
+        return (line * width + piece.column + at.column * step) * stride;
+    }
+
+    // A thread takes one chunk of neighbouring pixels.
+    __device__ __forceinline__ void stage(float* tile, int slice) const {
+        constexpr int chunks = Lines / 4, passes = Lines * slice_depth / 4 / Threads;
+        const int thread = thread_again(), chunk = thread % chunks, row = thread / chunks * passes;
+        const int k = slice * slice_depth + row;
+        const int count = 4 * chunk < lines ? depth - k : 0;
+        Pixel at = pixel(k);
+#pragma unroll
+        for (int i = 0; i < passes; ++i) {
+            const float* from = i < count ? source + offset(at) + 4 * chunk : source;
+            copy_async16(tile + chunk_word<Along::lines, Lines>(row + i, chunk), from, i < count);
+            advance(at);
+        }
+    }
+
+    __device__ __forceinline__ float at(int line, int k) const { return source[offset(pixel(k)) + line]; }
 };
 
 template <class Shape, Precision P>

@@ -31,9 +31,10 @@ struct ColumnSums {
         : column(static_cast<int>(threadIdx.x) % Shape::Rows), group(static_cast<int>(threadIdx.x) / Shape::Rows), sum(0.0f) {}
 
     __device__ __forceinline__ void add(const float* tile) {
-#pragma unroll
-        for (int i = 0; i < slice_depth / groups; ++i) {
-            sum += tile[Words::at(group + i * groups, column / 4) + column % 4];
+        constexpr int rows = slice_depth / groups;
+#pragma unroll 4
+        for (int row = group * rows; row < (group + 1) * rows; ++row) {
+            sum += tile[Words::at(row, column / 4) + column % 4];
         }
     }
 

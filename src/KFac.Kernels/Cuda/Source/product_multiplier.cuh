@@ -86,67 +86,78 @@ static __device__ __forceinline__ void convert(float x, unsigned& big, unsigned&
     }
 }
 
-// Depths 2·step and 2·step + 1 of every lane's four: eight of the warp's sixteen.
-template <class Shape, Precision P, Along A, Along B>
-static __device__ __forceinline__ void multiply_tf32(
-    const Patch<A> (&a)[Shape::SlabsA], const Patch<B> (&b)[Shape::SlabsB], int step, Sums<Shape>& sums) {
-    unsigned big_b[Shape::SlabsB * 4][2], small_b[Shape::SlabsB * 4][2];
-#pragma unroll
-    for (int e = 0; e < Shape::SlabsB * 8; ++e) {
-        convert<P>(b[e / 8].at(e / 2 % 4, 2 * step + e % 2), big_b[e / 2][e % 2], small_b[e / 2][e % 2]);
-    }
+// The right factor of 16 depths as the tensor cores take it: [column tile][step of 8 depths][register].
+template <class Shape>
+struct RightParts {
+    unsigned big[Shape::SlabsB * 4][2][2], small[Shape::SlabsB * 4][2][2];
+};
 
+template <class Shape, Precision P, Along B>
+static __device__ __forceinline__ void convert_right(const Patch<B>& b, int slab, RightParts<Shape>& parts) {
 #pragma unroll
-    for (int tile = 0; tile < Shape::SlabsA * 2; ++tile) {
+    for (int e = 0; e < 16; ++e) {
+        const int j = e / 4, step = e / 2 % 2, k = 2 * step + e % 2;
+        convert<P>(b.at(j, k), parts.big[slab * 4 + j][step][e % 2], parts.small[slab * 4 + j][step][e % 2]);
+    }
+}
+
+// 32 rows by all columns. A lane's depths 2·step and 2·step + 1 make a step: eight of the warp's sixteen.
+template <class Shape, Precision P, Along A>
+static __device__ __forceinline__ void multiply_tf32(const Patch<A>& a, int slab, const RightParts<Shape>& b, Sums<Shape>& sums) {
+#pragma unroll
+    for (int part = 0; part < 4; ++part) {
+        const int step = part / 2, pair = part % 2;
         unsigned big_a[4], small_a[4];
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-            convert<P>(a[tile / 2].at(tile % 2 * 2 + e % 2, 2 * step + e / 2), big_a[e], small_a[e]);
+            convert<P>(a.at(pair * 2 + e % 2, 2 * step + e / 2), big_a[e], small_a[e]);
         }
 
 #pragma unroll
         for (int j = 0; j < Shape::SlabsB * 4; ++j) {
-            on_accumulator<Shape>(sums, tile, j, [&](float(&d)[4]) {
+            on_accumulator<Shape>(sums, slab * 2 + pair, j, [&](float(&d)[4]) {
                 if constexpr (P == Precision::split) {
                     float fresh[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-                    mma_m16n8k8_tf32(fresh, small_a, big_b[j]);
-                    mma_m16n8k8_tf32(fresh, big_a, small_b[j]);
-                    mma_m16n8k8_tf32(fresh, big_a, big_b[j]);
+                    mma_m16n8k8_tf32(fresh, small_a, b.big[j][step]);
+                    mma_m16n8k8_tf32(fresh, big_a, b.small[j][step]);
+                    mma_m16n8k8_tf32(fresh, big_a, b.big[j][step]);
 #pragma unroll
                     for (int e = 0; e < 4; ++e) {
                         d[e] += fresh[e];
                     }
                 } else {
-                    mma_m16n8k8_tf32(d, big_a, big_b[j]);
+                    mma_m16n8k8_tf32(d, big_a, b.big[j][step]);
                 }
             });
         }
     }
 }
 
-// All sixteen depths.
-template <class Shape, Along A, Along B>
-static __device__ __forceinline__ void multiply_bf16(
-    const Patch<A> (&a)[Shape::SlabsA], const Patch<B> (&b)[Shape::SlabsB], Sums<Shape>& sums) {
-    unsigned pairs_b[Shape::SlabsB * 4][2];
+template <Along B>
+static __device__ __forceinline__ void convert_right_bf16(const Patch<B>& b, unsigned (*pairs)[2]) {
 #pragma unroll
-    for (int e = 0; e < Shape::SlabsB * 8; ++e) {
+    for (int e = 0; e < 8; ++e) {
         const int k = e % 2 * 2;
-        pairs_b[e / 2][e % 2] = to_bf16_pair(b[e / 8].at(e / 2 % 4, k), b[e / 8].at(e / 2 % 4, k + 1));
+        pairs[e / 2][e % 2] = to_bf16_pair(b.at(e / 2, k), b.at(e / 2, k + 1));
     }
+}
 
+// 32 rows by all columns, all sixteen depths.
+template <class Shape, Along A>
+static __device__ __forceinline__ void multiply_bf16(
+    const Patch<A>& a, int slab, const unsigned (&b)[Shape::SlabsB * 4][2], Sums<Shape>& sums) {
 #pragma unroll
-    for (int tile = 0; tile < Shape::SlabsA * 2; ++tile) {
+    for (int pair = 0; pair < 2; ++pair) {
         unsigned pairs_a[4];
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-            const int line = tile % 2 * 2 + e % 2, k = e / 2 * 2;
-            pairs_a[e] = to_bf16_pair(a[tile / 2].at(line, k), a[tile / 2].at(line, k + 1));
+            const int line = pair * 2 + e % 2, k = e / 2 * 2;
+            pairs_a[e] = to_bf16_pair(a.at(line, k), a.at(line, k + 1));
         }
 
 #pragma unroll
         for (int j = 0; j < Shape::SlabsB * 4; ++j) {
-            on_accumulator<Shape>(sums, tile, j, [&](float(&d)[4]) { mma_m16n8k16_bf16(d, pairs_a, pairs_b[j]); });
+            on_accumulator<Shape>(sums, slab * 2 + pair, j, [&](float(&d)[4]) { mma_m16n8k16_bf16(d, pairs_a, b[j]); });
         }
     }
 }
@@ -191,23 +202,28 @@ static __device__ __forceinline__ void multiply_slice(const float* tile_a, const
 #pragma unroll 1
         for (int half = 0; half < slice_depth; half += 16) {
             const int k = half + 4 * lane.member;
-            Patch<A> a[Shape::SlabsA];
-            Patch<B> b[Shape::SlabsB];
-#pragma unroll
-            for (int s = 0; s < Shape::SlabsA; ++s) {
-                a[s].template load<Shape::Rows>(tile_a, lane.row_of(s, 0), k);
-            }
-
+            [[maybe_unused]] RightParts<Shape> parts;
+            [[maybe_unused]] unsigned pairs[Shape::SlabsB * 4][2];
 #pragma unroll
             for (int s = 0; s < Shape::SlabsB; ++s) {
-                b[s].template load<Shape::Columns>(tile_b, lane.column + s * slab_lines + 4 * place(lane.group), k);
+                Patch<B> b;
+                b.template load<Shape::Columns>(tile_b, lane.column + s * slab_lines + 4 * place(lane.group), k);
+                if constexpr (P == Precision::bf16) {
+                    convert_right_bf16(b, pairs + s * 4);
+                } else {
+                    convert_right<Shape, P>(b, s, parts);
+                }
             }
 
-            if constexpr (P == Precision::bf16) {
-                multiply_bf16<Shape, A, B>(a, b, sums);
-            } else {
-                multiply_tf32<Shape, P, A, B>(a, b, 0, sums);
-                multiply_tf32<Shape, P, A, B>(a, b, 1, sums);
+#pragma unroll
+            for (int s = 0; s < Shape::SlabsA; ++s) {
+                Patch<A> a;
+                a.template load<Shape::Rows>(tile_a, lane.row_of(s, 0), k);
+                if constexpr (P == Precision::bf16) {
+                    multiply_bf16<Shape>(a, s, pairs, sums);
+                } else {
+                    multiply_tf32<Shape, P>(a, s, parts, sums);
+                }
             }
         }
     }

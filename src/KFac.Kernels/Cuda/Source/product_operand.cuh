@@ -30,6 +30,14 @@ static __device__ __forceinline__ int chunk_word(int row, int chunk) {
     return A == Along::lines ? row * Lines + 4 * (chunk ^ ((row >> 2) & 3)) : row * slice_depth + 4 * (chunk ^ (((row >> 4) & 1) << 2));
 }
 
+// The thread's number, hidden from the compiler: what follows from it is computed again where it is wanted, a few operations,
+// instead of being held in registers through the whole product.
+static __device__ __forceinline__ int thread_again() {
+    int thread = static_cast<int>(threadIdx.x);
+    asm volatile("" : "+r"(thread));
+    return thread;
+}
+
 // Where chunks of a slice lie, for Patch.
 template <Along A, int Lines>
 struct PatchWords {
@@ -60,21 +68,23 @@ struct StridedOperand {
     int depth;
     bool aligned;
 
+    // A thread takes one chunk of neighbouring rows (of distant ones along depth), so that addresses differ by constants.
     __device__ __forceinline__ void stage(float* tile, int slice) const {
         constexpr int chunks = A == Along::lines ? Lines / 4 : slice_depth / 4;
-        const int first_row = A == Along::lines ? slice * slice_depth : 0;
-        const int first_column = A == Along::lines ? 0 : slice * slice_depth;
-        const int rows = A == Along::lines ? depth : lines;
-        const int columns = A == Along::lines ? lines : depth;
+        constexpr int passes = Lines * slice_depth / 4 / Threads;
+        constexpr int row_step = A == Along::lines ? 1 : Threads / chunks;
+        const int thread = thread_again(), chunk = thread % chunks;
+        const int row = thread / chunks * (A == Along::lines ? passes : 1);
+        const int first_row = row + (A == Along::lines ? slice * slice_depth : 0);
+        const int column = 4 * chunk + (A == Along::lines ? 0 : slice * slice_depth);
+        const int rows = (A == Along::lines ? depth : lines) - first_row;
+        const int count = max(0, min(4, (A == Along::lines ? lines : depth) - column));
+        const float* from = source + first_row * stride + column;
 #pragma unroll
-        for (int i = 0; i < Lines * slice_depth / 4 / Threads; ++i) {
-            const int id = static_cast<int>(threadIdx.x) + i * Threads;
-            const int row = id / chunks;
-            const int chunk = id % chunks;
-            const int column = first_column + 4 * chunk;
-            const int count = first_row + row < rows ? max(0, min(4, columns - column)) : 0;
-            const float* from = count > 0 ? source + (first_row + row) * stride + column : source;
-            copy_chunk(tile + Words::at(row, chunk), from, count, aligned);
+        for (int i = 0; i < passes; ++i) {
+            const bool valid = i * row_step < rows && count > 0;
+            copy_chunk(tile + Words::at(row + i * row_step, chunk), valid ? from : source, valid ? count : 0, aligned);
+            from += row_step * stride;
         }
     }
 

@@ -3,10 +3,11 @@
 // A block computes Rows × Columns results, a warp WarpRows × WarpColumns of them, while the next slices of 32 depths are on
 // their way (cp.async, `Stages` slices in shared memory). A lane holds WarpRows·WarpColumns/32 sums.
 //
-// To measure first on a GPU: the table of shapes at the end (split at 64×32 reads 48 words of shared memory a lane for 96 mma;
-// at 64×64 it would read 64 for 192, but hold 128 sums beside 128 words of factors), stages, blocks a multiprocessor.
-// Estimated, not measured: split at 64×32 holds 64 sums, 48 words of factors and 48 of their parts, about 190 registers, so one
-// block of 256 threads and 96 KB of shared memory a multiprocessor; tf32 at 64×64 about 210 registers, two blocks of 128.
+// Registers, counted as the 32-bit values that are alive at once in the PTX: 168 to 185 for split at 128×128, so one block of 256
+// threads and 96 KB of shared memory a multiprocessor; 213 to 225 for tf32 and 209 for bf16, two blocks of 128 threads where shared
+// memory holds them; 140 to 149 for split at 64×64. No accumulation order depends on the shape.
+// To measure first on a GPU: the table of shapes at the end (split at 64×32 a warp reads 48 words of shared memory a lane for 96
+// mma; at 64×64 it would read 64 for 192, but hold 128 sums), stages, and the constants of ProductPlan.cs.
 #pragma once
 
 #include "product_multiplier.cuh"

@@ -9,7 +9,7 @@
 //
 // Shared memory: two slices of the split right factor (64 KB), three of both factors as they come (96 KB). By count a slice takes
 // 1536 cycles of the tensor cores, which read the right factor at half of shared memory's rate; copies, fragments and splitting
-// take another 96 KB of its 98. Registers: 64 sums, 64 accumulators, 32 parts and 16 elements of the left factor.
+// take another 96 KB of its 98. Registers, counted in the PTX: 220 to 231, of them 64 sums, 64 accumulators and 32 parts.
 // None of this has run on a GPU yet: CudaDevice takes it only where it is asked for. To measure first: the gap between the slices'
 // products (two barriers, 64 additions and 48 operations of splitting), against one barrier and warpgroups out of step.
 #pragma once
@@ -39,7 +39,7 @@ struct RightWords {
 };
 
 // The two lines of a lane: 16·warp + 2·group on.
-static __device__ __forceinline__ int warpgroup_line() { return static_cast<int>(threadIdx.x) / 32 * 16 + static_cast<int>(threadIdx.x) % 32 / 4 * 2; }
+static __device__ __forceinline__ int warpgroup_line(int thread) { return thread / 32 * 16 + thread % 32 / 4 * 2; }
 
 // A lane's part of the left factor: [half of the slice][depth 4·member + 0..3 of it][line 0..1].
 template <Along A>
@@ -48,7 +48,7 @@ struct LeftFragment {
 
     __device__ __forceinline__ void load(const float* tile) {
         using Words = LeftWords<A, WarpgroupTile::Rows>;
-        const int line = warpgroup_line(), member = static_cast<int>(threadIdx.x) % 4;
+        const int thread = thread_again(), line = warpgroup_line(thread), member = thread % 4;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             if constexpr (A == Along::lines) {
@@ -90,7 +90,7 @@ static __device__ __forceinline__ void store_parts(float* parts, int column, int
 template <Along B>
 static __device__ __forceinline__ void split_right(const float* tile, float* parts) {
     using Words = RightWords<B, WarpgroupTile::Columns>;
-    const int thread = static_cast<int>(threadIdx.x);
+    const int thread = thread_again();
     float4 words[4];
     if constexpr (B == Along::lines) {
         const int lines = thread % 32, chunk = (thread % 8) ^ (thread / 32);
@@ -199,7 +199,7 @@ static __device__ __forceinline__ void multiply_slices_warpgroup(
 
 // Row and column of a lane's sum in the tile.
 static __device__ __forceinline__ void locate_warpgroup_sum(int index, int& row, int& column) {
-    row = warpgroup_line() + index / 2 % 2;
+    row = warpgroup_line(static_cast<int>(threadIdx.x)) + index / 2 % 2;
     column = index / 4 * 8 + static_cast<int>(threadIdx.x) % 4 * 2 + index % 2;
 }
 
