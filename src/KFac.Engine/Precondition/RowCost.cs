@@ -9,7 +9,7 @@ namespace KFac.Engine;
 internal static class RowCost
 {
     /// <summary>Time of a multiply-add on rows over one on the matrix: products of fewer rows reuse less of what they load.
-    /// Measured; see the documentation of performance.</summary>
+    /// Measured at width 1000: 348 GF/s on the matrix, 316 to 342 on 100 to 600 rows; 600 rows took 0.94 of its time.</summary>
     private const double RelativeTime = 1.1;
 
     /// <summary>The most rows for which they cost less.</summary>
