@@ -18,6 +18,9 @@ public static class TestDevice
     /// <summary>The first GPU, one of the keys where it can be used.</summary>
     public const string CudaGpu = "cuda/0";
 
+    // About ten seconds of host execution.
+    private const double HostMultiplyAdds = 1 << 25;
+
     /// <summary>Keys of the CPU: one result in all bits.</summary>
     public static IReadOnlyList<string> CpuKeys { get; } = ListCpuKeys();
 
@@ -59,6 +62,11 @@ public static class TestDevice
         var runtime = new HostRuntime(HostProgram.ForLibrary(), HostRuntime.Ampere, options.MemoryLimit ?? long.MaxValue);
         return new CudaDevice("cuda", runtime, options);
     }
+
+    /// <summary>Whether a test may ask the device for a problem of so many multiply-adds: any device for any, except that host
+    /// execution is spared those above 2²⁵, which it would take minutes over.</summary>
+    public static bool Affords(Device device, double multiplyAdds) =>
+        device is not CudaDevice { Runtime: HostRuntime } || multiplyAdds <= HostMultiplyAdds;
 
     private static string[] ListGpuKeys() =>
         Device.Enumerate().Any(static device => device is { Name: "cuda", IsAvailable: true }) ? [CudaGpu] : [];

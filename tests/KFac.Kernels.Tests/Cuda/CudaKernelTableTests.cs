@@ -14,7 +14,6 @@ public sealed class CudaKernelTableTests
         nameof(KernelTable.DampedInverse),
         nameof(KernelTable.DualInverse),
         nameof(KernelTable.LayerNorm),
-        nameof(KernelTable.LimitProbe),
         nameof(KernelTable.SparseProduct),
         nameof(KernelTable.SymmetricEigen),
     ];
@@ -28,5 +27,14 @@ public sealed class CudaKernelTableTests
             .Where(property => property.GetMethod!.ReturnType.IsInterface && property.GetValue(table) is null)
             .Select(static property => property.Name);
         Assert.Equal(s_missing, missing.Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>Shows in the list of skipped tests that no GPU took part, and why.</summary>
+    [SkippableFact]
+    public void A_gpu_where_there_is_one_is_tested()
+    {
+        DeviceInfo gpu = Device.Enumerate().First(static device => device.Name.StartsWith("cuda", StringComparison.Ordinal));
+        Skip.IfNot(gpu.IsAvailable, gpu.Reason);
+        Assert.Contains(TestDevice.CudaGpu, TestDevice.Keys);
     }
 }

@@ -237,6 +237,11 @@ public class ConvolutionGramTests
 
         public void Check(Device device, Arena arena)
         {
+            if (!TestDevice.Affords(device, (double)Images * Shape.Positions * Shape.Groups * Block))
+            {
+                return;
+            }
+
             DeviceStream stream = device.DefaultStream;
             float[] values = TestData.Uniform(Images * Shape.ImageElements, 1);
             float[] old = OldBlocks();

@@ -23,7 +23,6 @@ struct DeferredCopy {
     void* destination;
     const void* source;
     int bytes;
-    bool valid;
     int group;
 };
 
@@ -45,7 +44,8 @@ struct Thread : ThreadView {
 struct Group {
     unsigned mask;
     unsigned arrived;
-    int first;  // thread that came first
+    int first;  // thread that came first, and what it called: one string a source file, so that addresses tell operations apart
+    const char* operation;
     unsigned generation;
     Lanes lanes[2];
 };
@@ -100,18 +100,20 @@ void make_ready(Thread* thread) {
     ready.push_back(thread);
 }
 
+const char* name_of(const char* path) { return strrchr(path, '/') == nullptr ? path : strrchr(path, '/') + 1; }
+
 const char* state_text(const Thread& thread) {
     static char text[256];
     switch (thread.state) {
         case State::done:
             return "has returned";
         case State::in_exchange:
-            snprintf(text, sizeof text, "waits in %s(0x%08x) at %s:%d", thread.operation, thread.mask, thread.file, thread.line);
+            snprintf(text, sizeof text, "waits in %s(0x%08x) at %s:%d", thread.operation, thread.mask, name_of(thread.file), thread.line);
             return text;
         case State::running:
             return "runs";
         default:
-            snprintf(text, sizeof text, "waits in %s at %s:%d", thread.operation, thread.file, thread.line);
+            snprintf(text, sizeof text, "waits in %s at %s:%d", thread.operation, name_of(thread.file), thread.line);
             return text;
     }
 }
@@ -169,7 +171,7 @@ void wait(State state, const char* operation, const char* file, int line) {
     Thread* thread = self();
     thread->state = state;
     thread->operation = operation;
-    thread->file = strrchr(file, '/') == nullptr ? file : strrchr(file, '/') + 1;
+    thread->file = file;
     thread->line = line;
 }
 
@@ -265,13 +267,12 @@ void fail(const char* format, ...) {
 
 int barrier(const char* operation, bool predicate, const char* file, int line) {
     wait(State::at_barrier, operation, file, line);
-    const Thread* thread = self();
     if (at_barrier == 0) {
-        first_at_barrier = thread;
+        first_at_barrier = self();
         true_predicates = 0;
-    } else if (line != first_at_barrier->line || strcmp(thread->file, first_at_barrier->file) != 0) {
-        fail("stands at %s of %s:%d while thread %u stands at that of %s:%d (divergent barrier)", operation, thread->file, line,
-             first_at_barrier->number, first_at_barrier->file, first_at_barrier->line);
+    } else if (line != first_at_barrier->line || file != first_at_barrier->file) {
+        fail("stands at %s of %s:%d while thread %u stands at that of %s:%d (divergent barrier)", operation, name_of(file), line,
+             first_at_barrier->number, name_of(first_at_barrier->file), first_at_barrier->line);
     }
 
     true_predicates += predicate;
@@ -322,8 +323,9 @@ const Lanes& exchange(
     Lanes& lanes = group.lanes[group.generation % 2];
     if (group.arrived == 0) {
         group.first = static_cast<int>(thread->number);
-    } else if (strcmp(threads[static_cast<size_t>(group.first)]->operation, operation) != 0) {
-        fail("calls %s at %s:%d while thread %d %s", operation, thread->file, line, group.first,
+        group.operation = operation;
+    } else if (group.operation != operation) {
+        fail("calls %s at %s:%d while thread %d %s", operation, name_of(file), line, group.first,
              state_text(*threads[static_cast<size_t>(group.first)]));
     }
 
@@ -363,8 +365,8 @@ void yield(const char* operation, const char* file, int line) {
     schedule();
 }
 
-void defer_copy(Copy perform, void* destination, const void* source, int bytes, bool valid) {
-    self()->copies.push_back({perform, destination, source, bytes, valid, self()->copy_groups});
+void defer_copy(Copy perform, void* destination, const void* source, int bytes) {
+    self()->copies.push_back({perform, destination, source, bytes, self()->copy_groups});
 }
 
 void commit_copies() { self()->copy_groups++; }
@@ -374,7 +376,7 @@ void wait_copies(int groups_left) {
     size_t performed = 0;
     while (performed < thread->copies.size() && thread->copies[performed].group < thread->copy_groups - groups_left) {
         const DeferredCopy& copy = thread->copies[performed++];
-        copy.perform(copy.destination, copy.source, copy.bytes, copy.valid);
+        copy.perform(copy.destination, copy.source, copy.bytes);
     }
 
     thread->copies.erase(thread->copies.begin(), thread->copies.begin() + static_cast<long>(performed));

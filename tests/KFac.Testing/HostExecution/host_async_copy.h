@@ -5,16 +5,20 @@
 namespace kfac_host {
 
 // Here, not in block.cpp, so that AddressSanitizer checks both sides.
-static void perform_copy(void* destination, const void* source, int bytes, bool valid, int filled) {
-    for (int i = 0; i < filled; i++) {
-        static_cast<unsigned char*>(destination)[i] = valid && i < bytes ? static_cast<const unsigned char*>(source)[i] : 0;
+static void perform_copy16(void* destination, const void* source, int bytes) {
+    uint4 value = {};
+    if (bytes == 16) {
+        value = *static_cast<const uint4*>(source);
+    } else {
+        for (int i = 0; i < bytes; i++) {
+            reinterpret_cast<unsigned char*>(&value)[i] = static_cast<const unsigned char*>(source)[i];
+        }
     }
+
+    *static_cast<uint4*>(destination) = value;
 }
-static void perform_copy16(void* destination, const void* source, int bytes, bool valid) {
-    perform_copy(destination, source, bytes, valid, 16);
-}
-static void perform_copy4(void* destination, const void* source, int bytes, bool valid) {
-    perform_copy(destination, source, bytes, valid, 4);
+static void perform_copy4(void* destination, const void* source, int bytes) {
+    *static_cast<unsigned*>(destination) = bytes == 4 ? *static_cast<const unsigned*>(source) : 0;
 }
 
 static inline void start_copy(Copy perform, void* shared, const void* global, int bytes, int filled) {
@@ -23,11 +27,11 @@ static inline void start_copy(Copy perform, void* shared, const void* global, in
         fail("an asynchronous copy of %d bytes from %p to %p: wanted both at multiples of %d", filled, global, shared, filled);
     }
 
-    for (int i = 0; i < filled; i++) {
-        static_cast<unsigned char*>(shared)[i] = 0xff;
+    for (int i = 0; i < filled / 4; i++) {
+        static_cast<unsigned*>(shared)[i] = 0xffffffffu;
     }
 
-    defer_copy(perform, shared, global, bytes, bytes > 0);
+    defer_copy(perform, shared, global, bytes);
 }
 
 }  // namespace kfac_host

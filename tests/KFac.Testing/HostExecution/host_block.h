@@ -9,7 +9,7 @@ struct Index3 {
 };
 
 // A copy that is performed when its thread waits for it; see host_async_copy.h.
-using Copy = void (*)(void* destination, const void* source, int bytes, bool valid);
+using Copy = void (*)(void* destination, const void* source, int bytes);
 
 // The part of a thread that kernels read.
 struct ThreadView {
@@ -45,7 +45,7 @@ void yield(const char* operation, const char* file, int line);
 
 void* dynamic_shared();
 
-void defer_copy(Copy perform, void* destination, const void* source, int bytes, bool valid);
+void defer_copy(Copy perform, void* destination, const void* source, int bytes);
 void commit_copies();
 void wait_copies(int groups_left);
 
