@@ -17,5 +17,6 @@ internal static class CudaKernels
         SegmentReduce = new CudaSegmentReduce(stream),
         SoftmaxCrossEntropy = new CudaSoftmaxCrossEntropy(stream),
         BernoulliCrossEntropy = new CudaBernoulliCrossEntropy(stream),
+        DampedInverse = new CudaDampedInverse(stream),
     };
 }

@@ -11,7 +11,6 @@ public sealed class CudaKernelTableTests
     [
         nameof(KernelTable.Attention),
         nameof(KernelTable.Cholesky),
-        nameof(KernelTable.DampedInverse),
         nameof(KernelTable.DualInverse),
         nameof(KernelTable.LayerNorm),
         nameof(KernelTable.SparseProduct),
