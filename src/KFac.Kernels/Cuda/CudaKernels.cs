@@ -17,6 +17,7 @@ internal static class CudaKernels
         SegmentReduce = new CudaSegmentReduce(stream),
         SoftmaxCrossEntropy = new CudaSoftmaxCrossEntropy(stream),
         BernoulliCrossEntropy = new CudaBernoulliCrossEntropy(stream),
+        Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),
     };
 }

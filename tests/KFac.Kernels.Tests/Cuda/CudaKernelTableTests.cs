@@ -10,7 +10,6 @@ public sealed class CudaKernelTableTests
     private static readonly string[] s_missing =
     [
         nameof(KernelTable.Attention),
-        nameof(KernelTable.Cholesky),
         nameof(KernelTable.DualInverse),
         nameof(KernelTable.LayerNorm),
         nameof(KernelTable.SparseProduct),
