@@ -104,6 +104,32 @@ internal static unsafe class GemmBlock<TTile>
         MultiplyDiagonal(last, steps, alpha, panelA, beta, c, ldc, ref ahead);
     }
 
+    /// <summary>As <c>Multiply</c> with rows of A that lie in memory row by row and are not packed, at least half a tile of them.</summary>
+    /// <param name="a">Rows <paramref name="strideA"/> elements apart.</param>
+    public static void MultiplyRows(
+        int rows, int columns, int steps, float alpha, float* a, long strideA, float* panelB, float beta, float* c, long ldc)
+    {
+        int vectors = (columns + VectorLength - 1) / VectorLength;
+        for (int row = 0; row < rows;)
+        {
+            int tileRows = rows - row > TTile.Rows / 2 && rows >= TTile.Rows ? TTile.Rows : TTile.Rows / 2;
+            int first = Math.Min(row, rows - tileRows);
+            float* tileA = a + (first * strideA);
+            if (first == row && columns == vectors * VectorLength)
+            {
+                TTile.MultiplyRows(
+                    tileRows, vectors, steps, tileA, strideA, panelB, TTile.Columns, alpha, beta, c + (row * ldc), ldc);
+            }
+            else
+            {
+                var target = new TileTarget(alpha, beta, c + (row * ldc), ldc);
+                MultiplyEdgeOfRows(tileRows, row - first, columns, steps, tileA, strideA, panelB, target);
+            }
+
+            row = first + tileRows;
+        }
+    }
+
     private static float* TileOf(float* packed, int row, int steps) =>
         packed + ((long)(row / TTile.Columns) * TTile.Columns * steps) + (row % TTile.Columns);
 
@@ -138,5 +164,16 @@ internal static unsafe class GemmBlock<TTile>
         int vectors = (columns + VectorLength - 1) / VectorLength;
         TTile.MultiplyPart(computed, vectors, steps, tileA, TTile.Columns, panelB, TTile.Columns, 1, 0, sums, TTile.Columns);
         TTile.Write(sums, rows, columns, target);
+    }
+
+    /// <summary>A tile of unpacked rows of which C has only the last ones, the others having been computed before.</summary>
+    [SkipLocalsInit]
+    private static void MultiplyEdgeOfRows(
+        int rows, int skipped, int columns, int steps, float* tileA, long strideA, float* panelB, in TileTarget target)
+    {
+        float* sums = stackalloc float[TTile.Rows * TTile.Columns];
+        int vectors = (columns + VectorLength - 1) / VectorLength;
+        TTile.MultiplyRows(rows, vectors, steps, tileA, strideA, panelB, TTile.Columns, 1, 0, sums, TTile.Columns);
+        TTile.Write(sums + (skipped * TTile.Columns), rows - skipped, columns, target);
     }
 }
