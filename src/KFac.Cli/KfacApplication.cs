@@ -70,6 +70,7 @@ internal sealed class KfacApplication
         new BenchInverseCommand(),
         new BenchPreconditionCommand(),
         new BenchStepCommand(),
+        new BenchElementwiseCommand(),
     ];
 
     private void Add(Command group, IEnumerable<KfacCommand> commands)

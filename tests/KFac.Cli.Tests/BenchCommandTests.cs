@@ -15,7 +15,7 @@ public sealed class BenchCommandTests : IDisposable
     public void Limits_are_measured_and_nothing_else()
     {
         JsonElement json = _kfac.RunJson("bench", "limits");
-        Assert.Equal(["device", "threads", "limits", "results"], json.EnumerateObject().Select(static member => member.Name));
+        Assert.Equal(["device", "threads", "limits", "warnings", "results"], json.EnumerateObject().Select(static member => member.Name));
         Assert.Equal("cpu", json.GetProperty("device").GetString());
         Assert.Equal(2, json.GetProperty("threads").GetInt32());
         JsonElement limits = json.GetProperty("limits");
@@ -55,6 +55,21 @@ public sealed class BenchCommandTests : IDisposable
     {
         JsonElement json = _kfac.RunJson(["bench", "factors", "--shape", "2,3,4", "--approx", "reduce", .. _quick]);
         Assert.Equal(["factor 2,3,4 reduce"], json.GetProperty("results").EnumerateArray().Select(Name));
+    }
+
+    [Fact]
+    public void Element_wise_operations_are_held_against_what_they_do_with_memory()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "elementwise", "--shape", "3,5", .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal(results.Length, results.Select(Name).Distinct().Count());
+        JsonElement limits = json.GetProperty("limits");
+        foreach ((string operation, int operands, string limit) in new[] { ("sum", 1, "readGBps"), ("fill", 1, "copyGBps"), ("adam", 7, "copyGBps") })
+        {
+            JsonElement result = results.Single(each => each.GetProperty("operation").GetString() == operation);
+            Assert.Equal(operands * 15 * 4 * 1e-9, Amount(result, "gBps"), 1e-15);
+            Assert.Equal(result.GetProperty("gBps").GetDouble() / limits.GetProperty(limit).GetDouble(), result.GetProperty("shareOfLimit").GetDouble(), 1e-12);
+        }
     }
 
     [Fact]
@@ -203,6 +218,8 @@ public sealed class BenchCommandTests : IDisposable
     [InlineData("kfac bench gemm: --shape is '3,4'; wanted three whole numbers", "bench", "gemm", "--shape", "3,4")]
     [InlineData("--transpose-b and --stack say how a --shape is multiplied", "bench", "gemm", "--stack", "2")]
     [InlineData("more than 2147483647 elements", "bench", "gemm", "--shape", "32768,32768,1", "--stack", "2")]
+    [InlineData("--shape is '3'; wanted two whole numbers", "bench", "elementwise", "--shape", "3")]
+    [InlineData("--operation is 'cube'; wanted one of fill,", "bench", "elementwise", "--operation", "cube")]
     [InlineData("--size is '0'; wanted a whole number from 1", "bench", "inverse", "--size", "0")]
     [InlineData("--set is 'lenet'; wanted wrn16-4", "bench", "inverse", "--set", "lenet")]
     [InlineData("--set and --size exclude each other", "bench", "inverse", "--set", "vit", "--size", "3")]

@@ -73,6 +73,8 @@ public sealed class BenchPeerTests : IDisposable
     {
         WriteStandIn(":", """echo '{"name":"stand-in","warnings":["its BLAS is slow"]}'""", Ready, Time);
         CommandResult result = _kfac.Run(["bench", "inverse", "--size", "3", "--against", _kfac["python"], .. _quick]);
+        JsonElement json = JsonDocument.Parse(_kfac.Run(["bench", "inverse", "--size", "3", "--threads", "1", "--json", "--against", _kfac["python"], .. _quick]).Output).RootElement;
+        Assert.Equal("its BLAS is slow", Assert.Single(json.GetProperty("warnings").EnumerateArray()).GetString());
         Assert.Equal((0, $"warning: its BLAS is slow{Environment.NewLine}"), (result.ExitCode, result.Error));
         Assert.Contains("stand-in", result.Output, StringComparison.Ordinal);
     }
@@ -111,6 +113,7 @@ public sealed class BenchPeerTests : IDisposable
     [SkippableTheory]
     [InlineData("factors", "--shape", "2,3,4")]
     [InlineData("factors", "--segments", "3,1,2,4")]
+    [InlineData("elementwise", "--shape", "3,4")]
     [InlineData("factors", "--conv", "2,3,5,6,3,2,1")]
     [InlineData("gemm", "--shape", "2,3,4", "--transpose-a")]
     [InlineData("gemm", "--shape", "2,3,4", "--transpose-b", "--stack", "2")]

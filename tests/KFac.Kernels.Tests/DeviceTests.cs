@@ -1,4 +1,5 @@
 using CommunityToolkit.HighPerformance;
+using KFac.Kernels.Cpu;
 using KFac.Testing;
 using Xunit;
 
@@ -26,6 +27,44 @@ public sealed class DeviceTests
         Assert.Throws<ArgumentNullException>(() => Device.Open(null!));
         Assert.Throws<ArgumentException>(() => Device.Open("cpu", new DeviceOptions { Threads = 0 }));
         Assert.Throws<ArgumentException>(() => Device.Open("cpu", new DeviceOptions { MaxVectorWidth = (VectorWidth)9 }));
+    }
+
+    [Fact]
+    public void ThreadsComeFromTheOptionsThenTheVariableThenTheProcessor()
+    {
+        Assert.Equal(3, CpuDevice.ThreadCount(new DeviceOptions { Threads = 3 }, "five"));
+        Assert.Equal(5, CpuDevice.ThreadCount(new DeviceOptions(), "5"));
+        Assert.Equal(Environment.ProcessorCount, CpuDevice.ThreadCount(new DeviceOptions(), null));
+        Assert.Equal(Environment.ProcessorCount, CpuDevice.ThreadCount(new DeviceOptions(), string.Empty));
+        foreach (string variable in new[] { "five", "0", "-2", "1025", "2.0", " 2", "99999999999" })
+        {
+            var refusal = Assert.Throws<ArgumentException>(() => CpuDevice.ThreadCount(new DeviceOptions(), variable));
+            Assert.Contains($"KFAC_NUM_THREADS is '{variable}'; wanted a whole number from 1 to 1024", refusal.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void ApplicationThreadsMayShareADeviceAndUseAnotherBesideIt()
+    {
+        using Device shared = TestDevice.OpenDefault();
+        using Device other = Device.Open("cpu", new DeviceOptions { Threads = 3 });
+        float[] expected = Factor(shared);
+        Parallel.For(0, 24, new ParallelOptions { MaxDegreeOfParallelism = 6 }, i =>
+            Assert.Equal(expected, Factor(i % 3 == 0 ? other : shared)));
+
+        static float[] Factor(Device device)
+        {
+            using var arena = new Arena(device);
+            using DeviceStream stream = device.CreateStream();
+            MatrixView<float> x = arena.Matrix<float>(500, 130);
+            MatrixView<float> factor = arena.Matrix<float>(130, 130);
+            stream.Upload(TestData.Uniform(500 * 130, 1), x);
+            Gram.Reduce(stream, x, 4, SharingScale.Mean, 1, 0, factor);
+            Gram.Expand(stream, x, 0.5f, 1, factor);
+            var result = new float[130 * 130];
+            stream.Download(factor, result);
+            return result;
+        }
     }
 
     [Fact]

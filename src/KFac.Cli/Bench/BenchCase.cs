@@ -20,6 +20,9 @@ internal abstract class BenchCase : IDisposable
     /// <summary>Bytes that one unit of work must read and write, where memory is the limit; else null.</summary>
     public virtual double? Bytes => null;
 
+    /// <summary>Whether the bytes are held against the bandwidth of reading, rather than of reading and writing.</summary>
+    public virtual bool ReadsOnly => true;
+
     /// <summary>Units of work that <see cref="Run"/> does: times are given for one.</summary>
     public virtual int UnitsPerRun => 1;
 

@@ -5,11 +5,13 @@ namespace KFac.Cli;
 
 /// <summary>Result of every <c>kfac bench</c> command.</summary>
 /// <param name="Environment">Where and how it was measured; only in the file of <c>--out</c>.</param>
+/// <param name="Warnings">What makes the figures worse than they could be, ours or the peer's.</param>
 internal sealed record BenchResult(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] BenchEnvironment? Environment,
     string Device,
     int Threads,
     MachineLimits Limits,
+    IReadOnlyList<string> Warnings,
     IReadOnlyList<BenchMeasurement> Results);
 
 /// <summary>One case of a <see cref="BenchResult"/>.</summary>
@@ -17,8 +19,9 @@ internal sealed record BenchResult(
 /// <param name="MedianSeconds">Median over rounds of the median call of a round.</param>
 /// <param name="Gflops">10⁹ operations a second, counting those that the task needs; null where there is no agreed count.</param>
 /// <param name="GBps">10⁹ bytes a second, counting what must be read and written once; null where memory is not what limits.</param>
-/// <param name="ShareOfLimit">Of <see cref="MachineLimits.Gflops"/>, or of <see cref="MachineLimits.ReadGBps"/> where
-/// <see cref="GBps"/> is given; null without either.</param>
+/// <param name="ShareOfLimit">Of <see cref="MachineLimits.Gflops"/>, or where <see cref="GBps"/> is given, of
+/// <see cref="MachineLimits.ReadGBps"/>, or for element-wise operations that write of <see cref="MachineLimits.CopyGBps"/>; null
+/// without either.</param>
 /// <param name="Peer">Null without <c>--against</c>.</param>
 internal sealed record BenchMeasurement(
     string Operation,
@@ -34,7 +37,7 @@ internal sealed record BenchMeasurement(
     {
         double? gflops = each.Operations / seconds * 1e-9;
         double? gBps = each.Bytes / seconds * 1e-9;
-        double? share = gBps / limits.ReadGBps ?? gflops / limits.Gflops;
+        double? share = gBps / (each.ReadsOnly ? limits.ReadGBps : limits.CopyGBps) ?? gflops / limits.Gflops;
         return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, share, peer);
     }
 }

@@ -19,6 +19,11 @@ internal static class BenchTable
             console.WriteFields(("tensor cores", $"{tensor.ToText()} GF/s in TF32"));
         }
 
+        foreach (string warning in limits.BusyWarning(result.Threads) is string busy ? [busy] : Array.Empty<string>())
+        {
+            console.WriteLine($"warning: {warning}");
+        }
+
         if (HasPeer(result))
         {
             console.WriteFields(("peer", $"{result.Results[0].Peer!.Name}; ratio: its time over ours"));

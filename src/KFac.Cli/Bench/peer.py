@@ -126,6 +126,51 @@ def gemm(case):
     return lambda: torch.mm(a, b, out=c)
 
 
+def elementwise(case):
+    rows, columns = case["rows"], case["columns"]
+    x, y, z, u = (torch.rand(rows, columns) for _ in range(4))
+    row, column, labels = torch.rand(columns), torch.rand(rows), torch.zeros(rows, dtype=torch.long)
+    aten = torch.ops.aten
+
+    def optimizer(kind, **settings):
+        weight = torch.nn.Parameter(x.view(-1))
+        weight.grad = y.view(-1)
+        return kind([weight], **settings).step
+
+    forms = {
+        "fill": lambda: y.fill_(1),
+        "copy": lambda: y.copy_(x),
+        "axpby": lambda: y.lerp_(x, 0.5),
+        "add row": lambda: y.add_(row),
+        "kronecker divide": lambda: torch.div(x, torch.outer(column, row).add_(1e-3), out=y),
+        "relu": lambda: torch.clamp_min(x, 0, out=y),
+        "relu backward": lambda: aten.threshold_backward.grad_input(z, x, 0, grad_input=u),
+        "tanh": lambda: torch.tanh(x, out=y),
+        "tanh backward": lambda: aten.tanh_backward.grad_input(z, y, grad_input=u),
+        "sigmoid": lambda: torch.sigmoid(x, out=y),
+        "sigmoid backward": lambda: aten.sigmoid_backward.grad_input(z, y, grad_input=u),
+        "gelu": lambda: aten.gelu.out(x, out=y),
+        "gelu backward": lambda: aten.gelu_backward.grad_input(z, x, grad_input=u),
+        "softmax loss": lambda: F.cross_entropy(x, labels, reduction="none"),
+        "softmax gradient": lambda: torch.sub(x, 0, out=y).view(-1)[::columns].sub_(1),
+        "softmax root": lambda: torch.mul(x, -x[:, :1].sqrt(), out=y),
+        "bernoulli loss": lambda: F.binary_cross_entropy_with_logits(x, z, reduction="none").sum(1),
+        "bernoulli gradient": lambda: torch.sub(x, z, out=y),
+        "bernoulli sample": lambda: torch.bernoulli(x, out=y),
+        "sum": lambda: x.sum(),
+        "dot": lambda: torch.dot(x.view(-1), y.view(-1)),
+        "column sum": lambda: x.sum(0),
+        "row dot": lambda: torch.bmm(x.unsqueeze(1), y.unsqueeze(2)),
+        "first non-finite": lambda: torch.isfinite(x).all(),
+        "count correct": lambda: (x.argmax(1) == labels).sum(),
+        "momentum": optimizer(torch.optim.SGD, lr=1e-6, momentum=0.9, weight_decay=1e-4),
+        "adam": optimizer(torch.optim.AdamW, lr=1e-6, weight_decay=0.01),
+        "uniform": lambda: y.uniform_(),
+        "normal": lambda: y.normal_(),
+    }
+    return forms[case["operation"]]
+
+
 def damped_inverse(matrix, damping):
     damped = matrix.clone()
     damped.diagonal().add_(damping)
@@ -252,6 +297,8 @@ def prepare(case):
         return factor(case)
     if name == "ragged":
         return ragged(case)
+    if name == "elementwise":
+        return elementwise(case)
     if name == "convolution":
         return convolution(case)
     if name == "gemm":

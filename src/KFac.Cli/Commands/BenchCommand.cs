@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace KFac.Cli;
 
 /// <summary>A command of <c>kfac bench</c>: times cases, against the machine's measured limits and, with <c>--against</c>, a peer.</summary>
-/// <remarks>JSON: <c>{device, threads, limits:{gflops, singleThreadGflops, readGBps, copyGBps, tensorGflops}, results:[{operation, shape,
+/// <remarks>JSON: <c>{device, threads, limits:{gflops, singleThreadGflops, readGBps, copyGBps, tensorGflops}, warnings, results:[{operation, shape,
 /// approximation, medianSeconds, gflops, gBps, shareOfLimit, peer:{name, form, medianSeconds, ratio}}]}</c>; what does not apply
 /// is null, see <see cref="BenchMeasurement"/>. The file of <c>--out</c> holds the same and <c>environment</c>.</remarks>
 internal abstract class BenchCommand : KfacCommand
@@ -58,7 +58,8 @@ internal abstract class BenchCommand : KfacCommand
 
         MachineLimits limits = MachineLimits.Measure(device, context.Cancellation);
         var rounds = new BenchRounds(device.DefaultStream, context.Get(_rounds), context.Get(_seconds), peer, context.Cancellation);
-        var result = new BenchResult(null, device.Name, device.Threads, limits, Measure(context, cases, device, rounds, limits, peer?.Name));
+        string[] warnings = [.. limits.BusyWarning(device.Threads) is string busy ? [busy] : Array.Empty<string>(), .. peer?.Warnings ?? []];
+        var result = new BenchResult(null, device.Name, device.Threads, limits, warnings, Measure(context, cases, device, rounds, limits, peer?.Name));
         if (target is not null)
         {
             BenchResult documented = result with { Environment = BenchEnvironment.Read(device, context.CommandText) };

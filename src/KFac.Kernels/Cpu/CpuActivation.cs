@@ -49,6 +49,9 @@ internal sealed class CpuActivation(CpuDevice device) : IActivationKernel
     /// <summary>A non-linearity and its derivative, from whichever of x and y = f(x) it is cheaper.</summary>
     private interface IFunction
     {
+        /// <summary>What the derivative needs: 1 for x, 2 for y.</summary>
+        static abstract int GradientOperands { get; }
+
         static abstract TVector Value<TSimd, TVector>(TVector x)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged;
@@ -73,7 +76,7 @@ internal sealed class CpuActivation(CpuDevice device) : IActivationKernel
     private readonly struct BackwardMap<TFunction> : IElementMap
         where TFunction : struct, IFunction
     {
-        public static int Loads => 7;
+        public static int Loads => TFunction.GradientOperands | 4;
 
         public static int Stores => 8;
 
@@ -84,6 +87,8 @@ internal sealed class CpuActivation(CpuDevice device) : IActivationKernel
 
     private readonly struct Relu : IFunction
     {
+        public static int GradientOperands => 1;
+
         public static TVector Value<TSimd, TVector>(TVector x)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged => TSimd.Max(x, TSimd.Zero);
@@ -99,6 +104,8 @@ internal sealed class CpuActivation(CpuDevice device) : IActivationKernel
 
     private readonly struct Tanh : IFunction
     {
+        public static int GradientOperands => 2;
+
         public static TVector Value<TSimd, TVector>(TVector x)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged => SimdMath<TSimd, TVector>.Tanh(x);
@@ -116,6 +123,8 @@ internal sealed class CpuActivation(CpuDevice device) : IActivationKernel
 
     private readonly struct Sigmoid : IFunction
     {
+        public static int GradientOperands => 2;
+
         public static TVector Value<TSimd, TVector>(TVector x)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged => SimdMath<TSimd, TVector>.Sigmoid(x);
@@ -131,6 +140,8 @@ internal sealed class CpuActivation(CpuDevice device) : IActivationKernel
 
     private readonly struct Gelu : IFunction
     {
+        public static int GradientOperands => 1;
+
         public static TVector Value<TSimd, TVector>(TVector x)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged => SimdMath<TSimd, TVector>.Gelu(x);

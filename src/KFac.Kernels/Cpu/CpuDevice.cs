@@ -64,14 +64,19 @@ internal sealed unsafe class CpuDevice : Device
         return wanted < widest ? wanted : widest;
     }
 
-    private static int ThreadCount(DeviceOptions options)
+    private static int ThreadCount(DeviceOptions options) =>
+        ThreadCount(options, Environment.GetEnvironmentVariable(DeviceOptions.ThreadsVariable));
+
+    /// <summary>Threads to open a device with.</summary>
+    /// <param name="variable">Text of <see cref="DeviceOptions.ThreadsVariable"/>; null or empty where it is not set.</param>
+    /// <exception cref="ArgumentException">The variable counts, and is not a number of threads.</exception>
+    internal static int ThreadCount(DeviceOptions options, string? variable)
     {
         if (options.Threads is { } threads)
         {
             return threads;
         }
 
-        string? variable = Environment.GetEnvironmentVariable(DeviceOptions.ThreadsVariable);
         if (string.IsNullOrEmpty(variable))
         {
             return Environment.ProcessorCount;

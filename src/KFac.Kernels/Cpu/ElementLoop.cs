@@ -13,6 +13,10 @@ internal static unsafe class ElementLoop
     /// <summary>Elements a task: enough to be worth waking a thread for, few enough to stay in the second-level cache.</summary>
     private const int Grain = 16 * 1024;
 
+    /// <summary>Bytes of an operand that no cache keeps until somebody reads them; one that is only written then goes past the
+    /// caches, which saves reading the lines that it overwrites.</summary>
+    private const long BytesPastCaches = 32 << 20;
+
     public static void Run<TMap>(
         CpuDevice device,
         TMap map,
@@ -59,13 +63,27 @@ internal static unsafe class ElementLoop
     {
         ref Loop<TMap> loop = ref *(Loop<TMap>*)context;
         TileGrid.Tile tile = loop.Grid[task];
+        bool past = (TMap.Stores & ~TMap.Loads) != 0 && loop.Rows * loop.Columns * sizeof(float) >= BytesPastCaches;
         for (long row = tile.FirstRow; row < tile.EndRow; row++)
         {
             long column = tile.Column;
-            ElementSpan<TMap, TSimd, TVector>.Apply(
-                loop.Map, loop.X0.At(row, column), loop.X1.At(row, column), loop.X2.At(row, column), loop.X3.At(row, column), tile.Columns);
+            float* x0 = loop.X0.At(row, column), x1 = loop.X1.At(row, column), x2 = loop.X2.At(row, column), x3 = loop.X3.At(row, column);
+            if (past && IsWritable<TMap>(1, x0, sizeof(TVector)) && IsWritable<TMap>(2, x1, sizeof(TVector))
+                && IsWritable<TMap>(4, x2, sizeof(TVector)) && IsWritable<TMap>(8, x3, sizeof(TVector)))
+            {
+                ElementSpan<TMap, TSimd, TVector>.ApplyStreaming(loop.Map, x0, x1, x2, x3, tile.Columns);
+            }
+            else
+            {
+                ElementSpan<TMap, TSimd, TVector>.Apply(loop.Map, x0, x1, x2, x3, tile.Columns);
+            }
         }
     }
+
+    /// <summary>Whether an operand, if it is only written, starts at a vector's boundary.</summary>
+    private static bool IsWritable<TMap>(int operand, float* x, int alignment)
+        where TMap : unmanaged, IElementMap =>
+        (TMap.Stores & ~TMap.Loads & operand) == 0 || (nuint)x % (nuint)alignment == 0;
 
     private readonly struct Operand(float* start, long rows, long stride, long columns)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace KFac.Kernels.Cpu;
 
 /// <summary>What happens to one element of each of up to four operands: the body of an element-wise loop.</summary>
@@ -23,7 +25,16 @@ internal static unsafe class ElementSpan<TMap, TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    public static void Apply(TMap map, float* p0, float* p1, float* p2, float* p3, long count)
+    /// <summary>As <see cref="Apply"/>, operands that are only written going past the caches: they start at a vector's boundary.</summary>
+    public static void ApplyStreaming(TMap map, float* p0, float* p1, float* p2, float* p3, long count) =>
+        Apply<Streaming>(map, p0, p1, p2, p3, count);
+
+    public static void Apply(TMap map, float* p0, float* p1, float* p2, float* p3, long count) =>
+        Apply<Cached>(map, p0, p1, p2, p3, count);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Apply<TStores>(TMap map, float* p0, float* p1, float* p2, float* p3, long count)
+        where TStores : struct, IStores
     {
         long i = 0;
         for (; i + TSimd.Count <= count; i += TSimd.Count)
@@ -35,28 +46,42 @@ internal static unsafe class ElementSpan<TMap, TSimd, TVector>
             map.Apply<TSimd, TVector>(ref x0, ref x1, ref x2, ref x3);
             if ((TMap.Stores & 1) != 0)
             {
-                TSimd.Store(x0, p0 + i);
+                Store<TStores>(1, x0, p0 + i);
             }
 
             if ((TMap.Stores & 2) != 0)
             {
-                TSimd.Store(x1, p1 + i);
+                Store<TStores>(2, x1, p1 + i);
             }
 
             if ((TMap.Stores & 4) != 0)
             {
-                TSimd.Store(x2, p2 + i);
+                Store<TStores>(4, x2, p2 + i);
             }
 
             if ((TMap.Stores & 8) != 0)
             {
-                TSimd.Store(x3, p3 + i);
+                Store<TStores>(8, x3, p3 + i);
             }
         }
 
         if (i < count)
         {
             ApplyPartial(map, p0 + i, p1 + i, p2 + i, p3 + i, (int)(count - i));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store<TStores>(int operand, TVector value, float* destination)
+        where TStores : struct, IStores
+    {
+        if (TStores.Past && (TMap.Loads & operand) == 0)
+        {
+            TSimd.StoreStreaming(value, destination);
+        }
+        else
+        {
+            TSimd.Store(value, destination);
         }
     }
 
@@ -86,5 +111,21 @@ internal static unsafe class ElementSpan<TMap, TSimd, TVector>
         {
             TSimd.StorePartial(x3, p3, count);
         }
+    }
+
+    private interface IStores
+    {
+        /// <summary>Whether operands that are only written go past the caches.</summary>
+        static abstract bool Past { get; }
+    }
+
+    private readonly struct Cached : IStores
+    {
+        public static bool Past => false;
+    }
+
+    private readonly struct Streaming : IStores
+    {
+        public static bool Past => true;
     }
 }

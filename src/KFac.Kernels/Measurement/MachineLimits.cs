@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 
 namespace KFac.Kernels;
@@ -21,6 +22,9 @@ public sealed record MachineLimits(
     private const int Links = 1_000_000;
     private const int TensorLinks = 100_000;
     private const int Elements = 64 * 1024 * 1024;
+
+    /// <summary>The least that a thread of many should reach of what one alone does.</summary>
+    private const double LeastShare = 0.75;
 
     /// <summary>Measures for one or two seconds, with 512 MiB of memory. Rounds of the kinds alternate, and each keeps its best:
     /// what disturbs a round only ever slows it.</summary>
@@ -58,6 +62,18 @@ public sealed record MachineLimits(
         }
 
         return new MachineLimits(gflops, single, read, copy, tensor > 0 ? tensor : null);
+    }
+
+    /// <summary>A sentence for people where all threads together reach too little of what each would alone, else null.</summary>
+    /// <param name="threads">Threads that <see cref="Gflops"/> was measured with.</param>
+    public string? BusyWarning(int threads)
+    {
+        double times = Gflops / SingleThreadGflops;
+        return threads == 1 || times >= LeastShare * threads
+            ? null
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"{threads} threads reach {times:0.00} times the multiply-adds of one, wanted at least {LeastShare * threads:0.00}: the machine is busy, or the threads share cores. All figures are worth little.");
     }
 
     /// <returns>10⁹ units of work a second.</returns>

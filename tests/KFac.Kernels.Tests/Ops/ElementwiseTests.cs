@@ -28,6 +28,31 @@ public sealed class ElementwiseTests
         }
     }
 
+    [Theory]
+    [InlineData(VectorWidth.Portable, 0)]
+    [InlineData(VectorWidth.Avx2, 0)]
+    [InlineData(VectorWidth.Avx512, 0)]
+    [InlineData(VectorWidth.Avx512, 3)]
+    public void WhatIsLargerThanCachesIsCopiedWhole(VectorWidth vectors, int offset)
+    {
+        const int Length = (9 << 20) + 21;
+        using Device device = Device.Open("cpu", new DeviceOptions { Threads = 2, MaxVectorWidth = vectors });
+        using var arena = new Arena(device);
+        VectorView<float> x = arena.Vector<float>(Length);
+        VectorView<float> guarded = arena.Vector<float>(Length + offset + 1);
+        VectorView<float> y = guarded.Slice(offset, Length);
+        Philox.Uniform(device.DefaultStream, default, 0, x);
+        Elementwise.Fill(device.DefaultStream, -1, guarded.AsMatrix(1, guarded.Length));
+        Elementwise.Copy(device.DefaultStream, x.AsMatrix(1, Length), y.AsMatrix(1, Length));
+        var expected = new float[Length];
+        var actual = new float[Length + offset + 1];
+        device.DefaultStream.Download(x, expected);
+        device.DefaultStream.Download(guarded, actual);
+        Assert.True(expected.AsSpan().SequenceEqual(actual.AsSpan(offset, Length)));
+        Assert.Equal(-1, actual[^1]);
+        Assert.All(actual[..offset], static value => Assert.Equal(-1, value));
+    }
+
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void AxpbyIsWithinTwoRoundings(string key)

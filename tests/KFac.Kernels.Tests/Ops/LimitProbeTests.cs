@@ -5,6 +5,16 @@ namespace KFac.Kernels.Tests;
 
 public sealed class LimitProbeTests
 {
+    [Fact]
+    public void A_busy_machine_is_named()
+    {
+        var limits = new MachineLimits(Gflops: 300, SingleThreadGflops: 200, ReadGBps: 1, CopyGBps: 1);
+        Assert.Null(limits.BusyWarning(1));
+        Assert.Null(limits.BusyWarning(2));
+        Assert.Contains("busy", (limits with { Gflops = 299 }).BusyWarning(2), StringComparison.Ordinal);
+        Assert.StartsWith("4 threads reach 1.50 times", limits.BusyWarning(4), StringComparison.Ordinal);
+    }
+
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void ChainsAreRunAsOftenAsTheyAreCounted(string key)

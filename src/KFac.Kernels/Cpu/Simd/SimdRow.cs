@@ -9,8 +9,17 @@ internal static unsafe class SimdRow<TSimd, TVector>
     public static float Max(float* x, int count)
     {
         TVector lowest = TSimd.Create(float.NegativeInfinity);
-        TVector maxima = lowest;
+        TVector maxima = lowest, second = lowest, third = lowest, fourth = lowest;
         int i = 0;
+        for (; i + (4 * TSimd.Count) <= count; i += 4 * TSimd.Count)
+        {
+            maxima = TSimd.Max(maxima, TSimd.Load(x + i));
+            second = TSimd.Max(second, TSimd.Load(x + i + TSimd.Count));
+            third = TSimd.Max(third, TSimd.Load(x + i + (2 * TSimd.Count)));
+            fourth = TSimd.Max(fourth, TSimd.Load(x + i + (3 * TSimd.Count)));
+        }
+
+        maxima = TSimd.Max(TSimd.Max(maxima, second), TSimd.Max(third, fourth));
         for (; i + TSimd.Count <= count; i += TSimd.Count)
         {
             maxima = TSimd.Max(maxima, TSimd.Load(x + i));

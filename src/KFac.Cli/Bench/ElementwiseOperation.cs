@@ -1,0 +1,51 @@
+using KFac.Kernels;
+
+namespace KFac.Cli;
+
+/// <summary>An operation of <c>kfac bench elementwise</c>.</summary>
+/// <param name="Name">As the peer knows it too.</param>
+/// <param name="Reads">Operands of full size that must be read.</param>
+/// <param name="Writes">Operands of full size that must be written.</param>
+internal sealed record ElementwiseOperation(string Name, int Reads, int Writes, Action<DeviceStream, ElementwiseOperands> Run)
+{
+    private static readonly MomentumStep _momentum = new(1e-6f, 0.9f, 1e-4f, Nesterov: false);
+    private static readonly AdamStep _adam = new(1e-6f, 0.9f, 0.999f, 1e-8f, 0.01f, 1, 0, 1);
+
+    /// <summary>Every operation that memory limits, by kernel.</summary>
+    public static IReadOnlyList<ElementwiseOperation> All { get; } =
+    [
+        new("fill", 0, 1, static (stream, o) => Elementwise.Fill(stream, 1, o.Y)),
+        new("copy", 1, 1, static (stream, o) => Elementwise.Copy(stream, o.X, o.Y)),
+        new("axpby", 2, 1, static (stream, o) => Elementwise.Axpby(stream, 0.5f, o.X, 0.5f, o.Y)),
+        new("add row", 1, 1, static (stream, o) => Elementwise.AddRow(stream, o.Row, o.Y)),
+        new("kronecker divide", 1, 1, static (stream, o) => Elementwise.KroneckerDivide(stream, o.X, o.Column, o.Row, 1e-3f, o.Y)),
+        .. Activations("relu", ActivationKind.Relu),
+        .. Activations("tanh", ActivationKind.Tanh),
+        .. Activations("sigmoid", ActivationKind.Sigmoid),
+        .. Activations("gelu", ActivationKind.Gelu),
+        new("softmax loss", 1, 1, static (stream, o) => SoftmaxCrossEntropy.Forward(stream, o.X, o.Labels, o.Y, o.Column)),
+        new("softmax gradient", 1, 1, static (stream, o) => SoftmaxCrossEntropy.Gradient(stream, o.X, o.Labels, 1, o.Y)),
+        new("softmax root", 1, 1, static (stream, o) => SoftmaxCrossEntropy.HessianRoot(stream, o.X, o.Labels, 0, o.Y)),
+        new("bernoulli loss", 2, 1, static (stream, o) => BernoulliCrossEntropy.Forward(stream, o.X, o.Z, o.Y, o.Column)),
+        new("bernoulli gradient", 2, 1, static (stream, o) => BernoulliCrossEntropy.Gradient(stream, o.X, o.Z, 1, o.Y)),
+        new("bernoulli sample", 2, 1, static (stream, o) => BernoulliCrossEntropy.Sample(stream, o.X, o.Z, default, 0, o.Y)),
+        new("sum", 1, 0, static (stream, o) => Reduction.Sum(stream, o.X, o.Scalar)),
+        new("dot", 2, 0, static (stream, o) => Reduction.Dot(stream, o.X, o.Y, o.Scalar)),
+        new("column sum", 1, 0, static (stream, o) => Reduction.ColumnSum(stream, o.X, 1, 0, o.Row)),
+        new("row dot", 2, 0, static (stream, o) => Reduction.RowDot(stream, o.X, o.Y, 1, o.Column)),
+        new("first non-finite", 1, 0, static (stream, o) => Reduction.FirstNonFinite(stream, o.X, o.Count)),
+        new("count correct", 1, 0, static (stream, o) => Reduction.CountCorrect(stream, o.X, o.Labels, o.Count)),
+        new("momentum", 3, 2, static (stream, o) => ParameterUpdate.Momentum(stream, _momentum, o.X.AsVector(), o.Y.AsVector(), o.Z.AsVector())),
+        new("adam", 4, 3, static (stream, o) =>
+            ParameterUpdate.Adam(stream, _adam, o.X.AsVector(), o.Y.AsVector(), o.U.AsVector(), o.Z.AsVector())),
+        new("uniform", 0, 1, static (stream, o) => Philox.Uniform(stream, default, 0, o.Y.AsVector())),
+        new("normal", 0, 1, static (stream, o) => Philox.Normal(stream, default, 0, o.Y.AsVector())),
+    ];
+
+    /// <summary>The derivative is had from one of input and output.</summary>
+    private static ElementwiseOperation[] Activations(string name, ActivationKind kind) =>
+    [
+        new(name, 1, 1, (stream, o) => Activation.Forward(stream, kind, o.X, o.Y)),
+        new($"{name} backward", 2, 1, (stream, o) => Activation.Backward(stream, kind, o.X, o.Y, o.Z, o.U)),
+    ];
+}
