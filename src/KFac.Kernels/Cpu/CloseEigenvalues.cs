@@ -18,7 +18,10 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
     public const int LargestWindow = SmallEigen.MaxSize;
 
     /// <summary>Share of the gap from which a pair is strong.</summary>
-    private const float StrongShare = 0.1f;
+    private const float StrongShare = 0.05f;
+
+    /// <summary>Share of columns in blocks longer than a window from which on two or more steps would be needed.</summary>
+    private const double LargestCutShare = 0.25;
 
     private const int RowsPerTask = 32;
 
@@ -58,13 +61,18 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
     public static long ScratchBytes(int n) =>
         ((((long)n * LargestWindow) + n + 1) * sizeof(float)) + ((long)n * sizeof(Window));
 
-    /// <summary>Finds the windows, solves them, and turns F and d; false when a window has no solution.</summary>
+    /// <summary>Finds the windows, solves them, and turns F and d; false when too many columns lie in blocks that had to be cut,
+    /// the matrix having moved too far for what follows, or when a window has no solution.</summary>
     public bool Run()
     {
         void* context = Unsafe.AsPointer(ref this);
         int tasks = (_k + RowsPerTask - 1) / RowsPerTask;
         _threads.Run(tasks, &FindStrongPairs, context);
-        FindWindows();
+        if (FindWindows() > LargestCutShare * _k)
+        {
+            return false;
+        }
+
         if (_count > 0)
         {
             _threads.Run(_count, &SolveWindow, context);
@@ -101,6 +109,7 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly float LastStrong(int i)
     {
         float* row = _f + (i * _ldf);
@@ -134,8 +143,10 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
         return last;
     }
 
-    private void FindWindows()
+    /// <summary>Returns how many columns lie in blocks longer than a window.</summary>
+    private int FindWindows()
     {
+        int cut = 0;
         for (int start = 0; start < _k;)
         {
             int last = (int)_last[start];
@@ -146,6 +157,7 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
 
             int length = last + 1 - start;
             int parts = (length + LargestWindow - 1) / LargestWindow;
+            cut += parts > 1 ? length : 0;
             for (int part = 0; part < parts && length > 1; part++)
             {
                 int first = start + (length * part / parts);
@@ -154,6 +166,8 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
 
             start += length;
         }
+
+        return cut;
     }
 
     /// <summary>Diagonalises a window, relative to its first value so that no digits are lost, and turns its rows of F.</summary>
@@ -190,6 +204,7 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
     }
 
     /// <summary>Rows <c>x_p ← Σ_q t(p, q)·x_q</c> of a window, with <c>t(p, q) = turn[p·rowStep + q·columnStep]</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void TurnRows(Window w, float* x, long ldx, float* turn, int rowStep, int columnStep)
     {
         float* turned = stackalloc float[LargestWindow * TSimd.Count];

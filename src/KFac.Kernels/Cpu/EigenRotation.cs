@@ -14,7 +14,7 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
     where TVector : unmanaged
 {
     /// <summary>Share of the tolerance for orthogonality that one cut may use up, since cuts add up from update to update.</summary>
-    private const double CutShare = 0.02;
+    private const double CutShare = 0.05;
 
     private const int RowsPerTask = 32;
 
@@ -46,20 +46,29 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
         return 0.5 * SignSketch<TSimd, TVector>.Distance(K, _memory.Sketch(2), _memory.Sketch(3));
     }
 
-    /// <summary>Turns S into X, after <see cref="SecondOrder"/>.</summary>
-    public void Complete(double tolerance)
+    /// <summary>Decides, after <see cref="SecondOrder"/>, how many terms the root needs; false when two are not enough.</summary>
+    public bool Expand(double tolerance)
     {
         double cut = CutShare * tolerance;
         Multiply(_active.S, _memory.Sketch(0), 1);
         double second = SignSketch<TSimd, TVector>.Norm(K, _memory.Sketch(1));
         _terms = second <= cut ? 0 : 1;
-        if (0.25 * second * second > cut)
+        if (0.25 * second * second <= cut)
         {
-            Multiply(_active.S, _memory.Sketch(1), 2);
-            Multiply(_active.S, _memory.Sketch(2), 3);
-            _terms = 0.25 * SignSketch<TSimd, TVector>.Norm(K, _memory.Sketch(3)) <= cut ? 1 : 2;
+            return true;
         }
 
+        Multiply(_active.S, _memory.Sketch(1), 2);
+        Multiply(_active.S, _memory.Sketch(2), 3);
+        double fourth = SignSketch<TSimd, TVector>.Norm(K, _memory.Sketch(3));
+        _terms = 0.25 * fourth <= cut ? 1 : 2;
+        // Norms of powers of a normal matrix grow at least geometrically; half of the eighth is for what that misses.
+        return _terms == 1 || 0.25 * fourth * fourth / second <= cut;
+    }
+
+    /// <summary>Turns S into X, after <see cref="Expand"/>.</summary>
+    public void Complete()
+    {
         if (_terms > 0)
         {
             Gram(_active.S, _p);
@@ -91,6 +100,7 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void AddRow(int i)
     {
         float* x = _active.S + (i * _memory.Stride);

@@ -8,9 +8,6 @@ internal unsafe struct FirstOrderRotation<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Largest |s|.</summary>
-    private const float LargestAngle = 0.3f;
-
     private const int RowsPerTask = 32;
 
     private readonly int _k;
@@ -19,10 +16,12 @@ internal unsafe struct FirstOrderRotation<TSimd, TVector>
     private readonly long _stride;
     private readonly float* _d;
     private readonly float _negligible;
+    private readonly float _largestAngle;
     private readonly float* _shifts;
     private readonly float* _skipped;
 
-    private FirstOrderRotation(int k, float* f, float* s, long stride, float* d, float negligible, float* shifts, float* skipped)
+    private FirstOrderRotation(
+        int k, float* f, float* s, long stride, float* d, float negligible, float largestAngle, float* shifts, float* skipped)
     {
         _k = k;
         _f = f;
@@ -30,6 +29,7 @@ internal unsafe struct FirstOrderRotation<TSimd, TVector>
         _stride = stride;
         _d = d;
         _negligible = negligible;
+        _largestAngle = largestAngle;
         _shifts = shifts;
         _skipped = skipped;
     }
@@ -37,12 +37,22 @@ internal unsafe struct FirstOrderRotation<TSimd, TVector>
     /// <summary>Writes S; returns the Frobenius norm of the part of F that it leaves where it is for being too large.</summary>
     /// <param name="f">F, [k, k] with zeros on its diagonal, rows padded to whole vectors; as is S.</param>
     /// <param name="d">[k], padded likewise.</param>
+    /// <param name="largestAngle">Largest |s|.</param>
     /// <param name="shifts">[k], receives what second order adds to d.</param>
     /// <param name="skipped">[k], scratch.</param>
     public static double Write(
-        ItemThreads threads, int k, float* f, float* s, long stride, float* d, float negligible, float* shifts, float* skipped)
+        ItemThreads threads,
+        int k,
+        float* f,
+        float* s,
+        long stride,
+        float* d,
+        float negligible,
+        float largestAngle,
+        float* shifts,
+        float* skipped)
     {
-        var job = new FirstOrderRotation<TSimd, TVector>(k, f, s, stride, d, negligible, shifts, skipped);
+        var job = new FirstOrderRotation<TSimd, TVector>(k, f, s, stride, d, negligible, largestAngle, shifts, skipped);
         threads.Run((k + RowsPerTask - 1) / RowsPerTask, &WriteRows, Unsafe.AsPointer(ref job));
         double sum = 0;
         for (int i = 0; i < k; i++)
@@ -62,13 +72,14 @@ internal unsafe struct FirstOrderRotation<TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void WriteRow(int i)
     {
         float* f = _f + (i * _stride);
         float* s = _s + (i * _stride);
         TVector own = TSimd.Create(_d[i]);
         TVector limit = TSimd.Create(_negligible);
-        TVector largest = TSimd.Create(LargestAngle);
+        TVector largest = TSimd.Create(_largestAngle);
         TVector shift = TSimd.Zero;
         TVector skipped = TSimd.Zero;
         for (int j = 0; j < _k; j += TSimd.Count)

@@ -57,6 +57,7 @@ internal unsafe struct RayleighResiduals<TSimd, TVector>
     private static int Tasks(int n) => (n + RowsPerTask - 1) / RowsPerTask;
 
     /// <summary>Adds the tasks' sums of products (part 0) or norms (part 1).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void AddTasks(double* result, int part)
     {
         new Span<double>(result, _n).Clear();
@@ -70,6 +71,7 @@ internal unsafe struct RayleighResiduals<TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SumProducts(void* context, int task)
     {
         ref readonly RayleighResiduals<TSimd, TVector> job = ref Unsafe.AsRef<RayleighResiduals<TSimd, TVector>>(context);
@@ -97,6 +99,7 @@ internal unsafe struct RayleighResiduals<TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Subtract(void* context, int task)
     {
         ref readonly RayleighResiduals<TSimd, TVector> job = ref Unsafe.AsRef<RayleighResiduals<TSimd, TVector>>(context);

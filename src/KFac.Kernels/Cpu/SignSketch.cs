@@ -126,6 +126,7 @@ internal unsafe struct SignSketch<TSimd, TVector>
         job.MultiplyStrip(first, Math.Min(job._columns, first + RowsPerTask) - first);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void MultiplyEightRows(int i)
     {
         float* m0 = _matrix + (i * _stride);
@@ -176,6 +177,7 @@ internal unsafe struct SignSketch<TSimd, TVector>
     }
 
     /// <summary>Four rows of M at a time, so that an element of the result is loaded and stored once for four multiply-adds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void MultiplyStrip(int first, int count)
     {
         float* output = _output + ((long)first * Count);
