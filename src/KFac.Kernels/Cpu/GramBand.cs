@@ -30,6 +30,9 @@ internal static unsafe class GramBand<TTile>
     private readonly struct Block(
         float* own, GramRows steps, GramRows next, int row, int count, float alpha, float beta, float* c, long ldc)
     {
+        /// <summary>Whether the elements of a row of X are neighbours, as the tiles that pack must have it.</summary>
+        private bool LiesByRows => steps.X.ColumnStride == 1;
+
         private float* Passing => own + (GemmCore.RowBlock * GemmCore.DepthBlock);
 
         public void Multiply()
@@ -46,6 +49,13 @@ internal static unsafe class GramBand<TTile>
                 ahead = column + TTile.Columns < row
                     ? Ahead(steps, column + TTile.Columns, GemmBlock<TTile>.Tiles(count))
                     : Ahead(next, row, GemmBlock<TTile>.Tiles(count));
+                if (!LiesByRows)
+                {
+                    Pack(Passing, column, TTile.Columns);
+                    GemmBlock<TTile>.Multiply(count, TTile.Columns, steps.Rows, alpha, own, Passing, beta, c + column, ldc, ref ahead);
+                    continue;
+                }
+
                 float* x = steps.X.At(0, column);
                 GemmBlock<TTile>.MultiplyPacking(count, steps.Rows, alpha, own, x, steps.X.RowStride, Passing, beta, c + column, ldc, ref ahead);
             }
@@ -61,7 +71,7 @@ internal static unsafe class GramBand<TTile>
                 ahead = AheadOfOwn(offset, GemmBlock<TTile>.Tiles(columns) * ((offset / TTile.Columns) + 1));
             }
 
-            if (row + offset + TTile.Columns <= steps.Columns && columns == TTile.Columns)
+            if (LiesByRows && row + offset + TTile.Columns <= steps.Columns && columns == TTile.Columns)
             {
                 float* x = steps.X.At(0, row + offset);
                 GemmBlock<TTile>.MultiplyDiagonalPacking(steps.Rows, alpha, x, steps.X.RowStride, panel, beta, target + offset, ldc, ref ahead);

@@ -15,7 +15,7 @@ internal readonly record struct GramRows(StridedMatrix X, int Rows, int Columns,
 /// <remarks>
 /// Where X is taller than wide, chunks of its rows are accumulated apart, side by side, and added in the order of the chunks;
 /// a task computes a chunk's triangle, or where there are more threads than chunks some of its columns, from rows that it
-/// reads where they lie (<see cref="GramTriangle{TTile, TSimd, TVector}"/>). Else a task computes a band of rows of the one
+/// reads where they lie (<see cref="GramTriangle{TTile, TSimd, TVector}"/>). Else, or where X lies column by column, a task computes a band of rows of the one
 /// triangle from packed panels (<see cref="GramBand{TTile}"/>) and mirrors it while it is hot. Bands have about the same area.
 /// What is done, and so every bit of the result, depends on the shape of X alone.
 /// </remarks>
@@ -39,7 +39,7 @@ internal static unsafe class GramCore
 
     public static void Accumulate(CpuDevice device, GramRows rows, float alpha, float beta, float* c, long ldc)
     {
-        int chunks = rows.Width > WidestChunked
+        int chunks = rows.Width > WidestChunked || rows.X.ColumnStride != 1
             ? 1
             : Math.Clamp(rows.Rows / Math.Max(RowsOfSmallestChunk, ChunkRowsPerColumn * rows.Width), 1, MostChunks);
         switch (device.Vectors)

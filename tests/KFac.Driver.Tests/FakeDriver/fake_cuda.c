@@ -134,7 +134,7 @@ static void execute(Work* work) {
         case FILL: if (memory_of(work->to, work->bytes, "memset")) memset(work->to, work->value, work->bytes); break;
         case KERNEL:
             if (!strcmp(work->name, "fill")) {
-                struct { float *x, *y, *row, *column; long long x_stride, y_stride; int rows, columns; float alpha, beta; } a;
+                struct { float *x, *y, *row, *column; long long x_stride, y_stride; int rows, columns, pack; float alpha, beta; } a;
                 memcpy(&a, work->arguments, sizeof a);
                 for (int i = 0; i < a.rows; i++)
                     for (int j = 0; j < a.columns; j++)

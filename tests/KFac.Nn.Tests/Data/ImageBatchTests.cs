@@ -47,7 +47,7 @@ public sealed class ImageBatchTests
 
     [Fact]
     public void Refuses_pixels_and_labels_that_do_not_belong_together() =>
-        Assert.Contains("wanted 12 for 3 labels of 2×2", Assert.Throws<ArgumentException>(() => new ImageSet(2, 2, new byte[11], new byte[3])).Message, StringComparison.Ordinal);
+        Assert.Contains("wanted 12 for 3 labels of 1×2×2", Assert.Throws<ArgumentException>(() => new ImageSet(2, 2, new byte[11], new byte[3])).Message, StringComparison.Ordinal);
 
     private static float[] Read(Device device, MatrixView<float> view)
     {
