@@ -30,7 +30,7 @@ public abstract class Device : IDisposable
     public static IReadOnlyList<DeviceInfo> Enumerate() => DeviceCatalog.Enumerate();
 
     /// <summary>Opens a device.</summary>
-    /// <param name="name"><c>cpu</c>, <c>cuda</c>, or <c>auto</c> for the fastest that is present.</param>
+    /// <param name="name"><c>cpu</c>, <c>cuda</c>, or <c>auto</c> for the fastest that is present and has every operation: the processor, as yet.</param>
     /// <param name="options">Threads and the like; null for the defaults.</param>
     /// <exception cref="ArgumentException">There is no device of that name, or the options are not valid.</exception>
     /// <exception cref="DeviceUnavailableException">The device is known but cannot be used here; the message says why.</exception>

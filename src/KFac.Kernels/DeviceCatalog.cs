@@ -42,8 +42,9 @@ internal static class DeviceCatalog
 
         return name switch
         {
-            "cpu" => new CpuDevice(options),
-            "auto" => DriverDevices.Count(out _) > 0 && CudaProblem(0) is null ? OpenCuda(Cuda, 0, options) : new CpuDevice(options),
+
+            // Not a GPU as long as the CUDA device lacks operations (CudaKernels) and has not been proven on one.
+            "cpu" or "auto" => new CpuDevice(options),
             _ => throw new ArgumentException($"There is no device '{name}'; wanted cpu, cuda, cuda:N or auto."),
         };
     }

@@ -46,10 +46,10 @@ public sealed class CatalogTests
     }
 
     [SkippableFact]
-    public void A_gpu_is_opened_by_its_number_and_by_default()
+    public void A_gpu_is_opened_by_its_number_and_not_unasked()
     {
         FakeDriver.Set(devices: 2);
-        foreach ((string name, string wanted) in new[] { ("cuda", "cuda"), ("cuda:0", "cuda"), ("cuda:1", "cuda:1"), ("auto", "cuda") })
+        foreach ((string name, string wanted) in new[] { ("cuda", "cuda"), ("cuda:0", "cuda"), ("cuda:1", "cuda:1"), ("auto", "cpu") })
         {
             using Device device = Device.Open(name);
             Assert.Equal(wanted, device.Name);
