@@ -111,7 +111,7 @@ internal sealed unsafe class CpuAttention(CpuDevice device) : IAttentionKernel
             float* score = scores + ((long)i * keys);
             int visible = c.Visible(first + i, keys);
             SimdRow<TSimd, TVector>.ExpAndSum(weight, *c.LogSum(example, head, first + i), weight, visible);
-            double mean = RowSums.Of<TSums>(gradients.At(i, 0), outputs.At(i, 0), shape.ValueWidth).Product;
+            double mean = RowSums.Dot<TSums>(gradients.At(i, 0), outputs.At(i, 0), shape.ValueWidth);
             ScoreGradients<TSimd, TVector>(weight, (float)mean, c.A.Scale, score, visible);
             new Span<float>(weight + visible, keys - visible).Clear();
             new Span<float>(score + visible, keys - visible).Clear();

@@ -3,8 +3,6 @@ namespace KFac.Kernels.Cpu;
 /// <summary>The dot products of corresponding rows: sixteen float64 sums a row, the same bits at any vector width.</summary>
 internal static unsafe class CpuRowDot
 {
-    private const int Sums = IWideSums<WideSums128>.Count;
-
     /// <summary><see cref="Reduction.RowDot"/>; a task takes a few rows.</summary>
     public static void Run(CpuDevice device, MatrixView<float> x, MatrixView<float> y, float alpha, VectorView<float> result)
     {
@@ -25,32 +23,8 @@ internal static unsafe class CpuRowDot
         (int first, int end) = RowTasks.Rows(task, c.RowCount, c.Columns);
         for (int row = first; row < end; row++)
         {
-            c.Result[row] = (float)(c.Alpha * Dot<TSums>(c.X(row), c.Y(row), c.Columns));
+            c.Result[row] = (float)(c.Alpha * RowSums.Dot<TSums>(c.X(row), c.Y(row), c.Columns));
         }
-    }
-
-    private static double Dot<TSums>(float* x, float* y, int columns)
-        where TSums : unmanaged, IWideSums<TSums>
-    {
-        TSums sums = default;
-        int j = 0;
-        for (; j + Sums <= columns; j += Sums)
-        {
-            TSums.AddProduct(ref sums, x + j, y + j);
-        }
-
-        double total = 0;
-        for (int i = 0; i < Sums; i++)
-        {
-            total += ((double*)&sums)[i];
-        }
-
-        for (; j < columns; j++)
-        {
-            total += (double)x[j] * y[j];
-        }
-
-        return total;
     }
 
     private readonly struct Context(MatrixView<float> x, MatrixView<float> y, float alpha, float* result)

@@ -29,6 +29,26 @@ internal static unsafe class RowSums
         return (sum, product);
     }
 
+    /// <summary><c>Σ x∘y</c>.</summary>
+    public static double Dot<TSums>(float* x, float* y, int count)
+        where TSums : unmanaged, IWideSums<TSums>
+    {
+        TSums products = default;
+        int j = 0;
+        for (; j + Sums <= count; j += Sums)
+        {
+            TSums.AddProduct(ref products, x + j, y + j);
+        }
+
+        double product = Total(&products);
+        for (; j < count; j++)
+        {
+            product += (double)x[j] * y[j];
+        }
+
+        return product;
+    }
+
     private static double Total<TSums>(TSums* sums)
         where TSums : unmanaged
     {

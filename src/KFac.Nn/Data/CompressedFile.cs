@@ -14,13 +14,15 @@ internal static class CompressedFile
 
     /// <summary>The file of that name, or of that name with <c>.gz</c>, in a directory; the plain one where both exist.</summary>
     /// <exception cref="FileNotFoundException">There is neither.</exception>
-    public static string Find(string directory, string name)
+    public static string Find(string directory, string name) =>
+        TryFind(directory, name) ?? throw new FileNotFoundException($"{directory} has no {name}[.gz].");
+
+    /// <summary>As <see cref="Find"/>; null where there is neither.</summary>
+    public static string? TryFind(string directory, string name)
     {
         string plain = Path.Combine(directory, name);
         string zipped = plain + ".gz";
-        return File.Exists(plain) ? plain
-            : File.Exists(zipped) ? zipped
-            : throw new FileNotFoundException($"{directory} has no {name}[.gz].");
+        return File.Exists(plain) ? plain : File.Exists(zipped) ? zipped : null;
     }
 
     /// <summary>Reads until <paramref name="bytes"/> is full or the content ends; returns how many were read.</summary>

@@ -98,12 +98,8 @@ public static class MnistDirectory
         return new ImageSet(images.Dimensions[1], images.Dimensions[2], images.Values, labels.Values);
     }
 
-    private static string? Existing(string directory, string part, string kind, int rank)
-    {
-        string plain = Path.Combine(directory, FileName(part, kind, rank));
-        string zipped = plain + ".gz";
-        return File.Exists(plain) ? plain : File.Exists(zipped) ? zipped : null;
-    }
+    private static string? Existing(string directory, string part, string kind, int rank) =>
+        CompressedFile.TryFind(directory, FileName(part, kind, rank));
 
     private static string Names(string part, string kind, int rank) => $"{FileName(part, kind, rank)}[.gz]";
 
