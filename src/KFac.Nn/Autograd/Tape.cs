@@ -16,6 +16,7 @@ public sealed class Tape : IDisposable
     private readonly BackwardPass _pass;
     private Entry[] _entries = new Entry[16];
     private int _count;
+    private ushort _randomUses;
 
     /// <summary>Makes an empty tape whose operations run on <paramref name="stream"/>.</summary>
     public Tape(DeviceStream stream)
@@ -32,6 +33,13 @@ public sealed class Tape : IDisposable
 
     /// <summary>Memory of the values, taken back by <see cref="Reset"/>.</summary>
     public Arena Memory { get; }
+
+    /// <summary>Whether the forward pass trains: dropout drops, and batch statistics are those of the batch. Curvature passes
+    /// replay the training forward pass.</summary>
+    public bool Training { get; set; } = true;
+
+    /// <summary>Names the random numbers of the forward pass; a training loop gives each step a key of its own.</summary>
+    public PhiloxKey RandomKey { get; set; }
 
     /// <summary>Number of values recorded.</summary>
     public int Count => _count;
@@ -54,11 +62,16 @@ public sealed class Tape : IDisposable
 
         Array.Clear(_entries, 0, _count);
         _count = 0;
+        _randomUses = 0;
         GradientElements = 0;
         Generation++;
         Memory.Reset();
         PassMemory.Reset();
     }
+
+    /// <summary>Random numbers for one use of a layer: the same for the same <see cref="RandomKey"/> and place in the forward pass.</summary>
+    /// <remarks>The number of the use goes into bits 32 to 47 of the sequence.</remarks>
+    public PhiloxKey NextRandomKey() => RandomKey with { Sequence = RandomKey.Sequence ^ ((ulong)++_randomUses << 32) };
 
     /// <summary>Records a value from outside, borrowed until the tape is reset. It gets no gradient.</summary>
     /// <param name="value">[rows, columns].</param>

@@ -76,17 +76,9 @@ public sealed class Linear : Module
     public override void Register(ParameterRegistry registry)
     {
         ArgumentNullException.ThrowIfNull(registry);
-        if (ReferenceEquals(_registry, registry))
+        if (registry.IsFirstVisit(ref _registry, Layer.Name))
         {
-            return;
+            _parameter = registry.AddLinear(Layer, Initialization);
         }
-
-        if (_registry is not null)
-        {
-            throw new InvalidOperationException($"Layer '{Layer.Name}' already belongs to another network; build a new one.");
-        }
-
-        _parameter = registry.AddLinear(Layer, Initialization);
-        _registry = registry;
     }
 }

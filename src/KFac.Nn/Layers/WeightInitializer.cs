@@ -8,16 +8,15 @@ internal static class WeightInitializer
     private const int SparseConnections = 15;
 
     /// <summary>Fills a layer's weights and zeroes its bias.</summary>
-    /// <param name="key">The network's key; each layer index draws from a sequence of its own.</param>
+    /// <param name="key">A sequence for this layer alone.</param>
     public static void Run(DeviceStream stream, PhiloxKey key, LinearParameter parameter)
     {
         (int inputs, int outputs) = (parameter.Layer.InputWidth, parameter.Layer.OutputWidth);
-        PhiloxKey own = key with { Sequence = key.Sequence ^ ((ulong)(parameter.Index + 1) << 32) };
-        float[] weights = parameter.Initialization switch
+        float[] weights = parameter.WeightInitialization switch
         {
-            WeightInitialization.He => Scaled(Normal(stream, own, inputs * outputs), Math.Sqrt(2.0 / inputs), 0),
-            WeightInitialization.Glorot => Glorot(stream, own, inputs, outputs),
-            _ => Sparse(stream, own, inputs, outputs),
+            WeightInitialization.He => Scaled(Normal(stream, key, inputs * outputs), Math.Sqrt(2.0 / inputs), 0),
+            WeightInitialization.Glorot => Glorot(stream, key, inputs, outputs),
+            _ => Sparse(stream, key, inputs, outputs),
         };
         stream.Upload<float>(weights, parameter.Weight);
         if (parameter.Layer.HasBias)

@@ -13,20 +13,33 @@ namespace KFac.Nn;
 public sealed record LayerSummary(
     string Name, int InputWidth, int OutputWidth, bool HasBias, long Parameters, int InputFactorSize, int OutputFactorSize);
 
+/// <summary>A parameter without Kronecker structure in a model's summary.</summary>
+/// <param name="Name">As in messages and files.</param>
+/// <param name="Parameters">Number of elements.</param>
+public sealed record ParameterSummary(string Name, long Parameters);
+
 /// <summary>What a model consists of, as data.</summary>
 /// <param name="Layers">In the order of <see cref="ICurvatureModel.Layers"/>.</param>
-/// <param name="Parameters">Number of weights and biases in all.</param>
+/// <param name="OtherParameters">Parameters without Kronecker structure, in the order of the flat vectors.</param>
+/// <param name="Parameters">Number of trained numbers in all.</param>
 /// <param name="FactorElements">Numbers in all Kronecker factors together.</param>
-public sealed record ModelSummary(IReadOnlyList<LayerSummary> Layers, long Parameters, long FactorElements)
+public sealed record ModelSummary(
+    IReadOnlyList<LayerSummary> Layers, IReadOnlyList<ParameterSummary> OtherParameters, long Parameters, long FactorElements)
 {
-    /// <summary>Summarises a model.</summary>
-    public static ModelSummary Of(ICurvatureModel model)
+    /// <summary>Summarises a network.</summary>
+    public static ModelSummary Of(Network network)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        List<LayerSummary> layers = [.. model.Layers.Select(Summarise)];
+        ArgumentNullException.ThrowIfNull(network);
+        List<LayerSummary> layers = [.. network.Layers.Select(Summarise)];
+        List<ParameterSummary> others =
+        [
+            .. network.Parameters.Blocks.Where(static block => block.Layer < 0)
+                .Select(static block => new ParameterSummary(block.Name, (long)block.Rows * block.Columns)),
+        ];
         return new ModelSummary(
             layers,
-            layers.Sum(static layer => layer.Parameters),
+            others,
+            layers.Sum(static layer => layer.Parameters) + others.Sum(static parameter => parameter.Parameters),
             layers.Sum(static layer => Square(layer.InputFactorSize) + Square(layer.OutputFactorSize)));
     }
 

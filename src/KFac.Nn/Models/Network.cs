@@ -19,7 +19,8 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     private readonly Tape _tape;
     private readonly VectorView<double> _sum;
     private readonly VectorView<long> _count;
-    private readonly LinearParameter[] _linear;
+    private readonly Parameter[] _parameters;
+    private readonly StateVector[] _layerState;
     private readonly long _seedMemory = 64L << 20;
     private Variable _output;
     private LossEvaluation _evaluation;
@@ -41,17 +42,14 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         _loss = loss;
         var registry = new ParameterRegistry();
         root.Register(registry);
-        _linear = [.. registry.Linear];
+        _parameters = [.. registry.Parameters];
+        _layerState = [.. registry.State];
         Layers = [.. registry.Linear.Select(static parameter => parameter.Layer)];
         _persistent = new Arena(device);
         _tape = new Tape(_stream);
         _sum = _persistent.Vector<double>(1);
         _count = _persistent.Vector<long>(1);
-        Parameters = registry.Allocate(_stream, _persistent);
-        foreach (LinearParameter parameter in _linear)
-        {
-            WeightInitializer.Run(_stream, initialisation, parameter);
-        }
+        Parameters = registry.Allocate(_stream, _persistent, initialisation);
     }
 
     private enum State
@@ -76,6 +74,21 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
             _seedMemory = value;
         }
+    }
+
+    /// <summary>Whether the next forward passes train (the default) or evaluate: see <see cref="Tape.Training"/>.</summary>
+    public bool Training
+    {
+        get => _tape.Training;
+        set => _tape.Training = value;
+    }
+
+    /// <summary>Names the random numbers of the next training forward pass (dropout): give each step a key whose sequence differs
+    /// in its low 32 bits, and runs are reproducible wherever they are resumed.</summary>
+    public PhiloxKey RandomKey
+    {
+        get => _tape.RandomKey;
+        set => _tape.RandomKey = value;
     }
 
     /// <inheritdoc/>
@@ -154,7 +167,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         MatrixView<float> seed = _tape.NewSeeds(Output, 1);
         _loss.Gradient(_stream, evaluation, 1f / LossTerms, seed);
         _tape.Backward(Output, seed, new BackwardOptions(WeightGradients: true, sink, Scale: LossTerms));
-        foreach (LinearParameter parameter in _linear)
+        foreach (Parameter parameter in _parameters)
         {
             parameter.ZeroUnlessWritten(_stream, _tape.LastPass);
         }
@@ -198,6 +211,10 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     {
         ArgumentNullException.ThrowIfNull(visitor);
         visitor.Vector("parameters", Parameters.Values);
+        foreach (StateVector state in _layerState)
+        {
+            visitor.Vector(state.Name, state.Values);
+        }
     }
 
     /// <summary>Gives back parameters and working memory.</summary>

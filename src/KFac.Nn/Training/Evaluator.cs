@@ -29,8 +29,10 @@ internal sealed class Evaluator : IDisposable
 
     public Metrics Measure()
     {
+        _network.Training = false;
         (double trainLoss, double train) = Measure(_train);
         (double validationLoss, double validation) = Measure(_validation);
+        _network.Training = true;
         return _task == WorkloadTask.Classification
             ? new Metrics(trainLoss, validationLoss, train, validation, null, null)
             : new Metrics(trainLoss, validationLoss, null, null, train, validation);

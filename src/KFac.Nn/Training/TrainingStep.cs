@@ -6,6 +6,10 @@ namespace KFac.Nn;
 /// <summary>One step of training: next batch, forward, backward, clipping, update. Allocates nothing once shapes have settled.</summary>
 internal sealed class TrainingStep : IStateful, IDisposable
 {
+    /// <summary>Keeps the random numbers of forward passes apart from those of other uses of the same seed; the step is added.</summary>
+    private const ulong ForwardSequences = 0x4652_0000_0000_0000;
+
+    private readonly ulong _seed;
     private readonly WorkloadTask _task;
     private readonly ImageSet _images;
     private readonly Network _network;
@@ -17,6 +21,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
 
     public TrainingStep(DeviceStream stream, TrainingOptions options, ImageData data, Network network, IOptimizer optimizer)
     {
+        _seed = options.Seed;
         _task = options.Workload.Task;
         _images = data.Train;
         _network = network;
@@ -38,6 +43,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
     public double Run(long step, double learningRate)
     {
         _batch.Fill(_images, _order.Next());
+        _network.RandomKey = new PhiloxKey(_seed, ForwardSequences + (uint)step);
         _network.Forward(_batch.Inputs, _shape);
         _network.SetTargets(TargetsOf(_task, _batch));
         double loss = _network.MeanLoss();
