@@ -20,10 +20,19 @@ public sealed class PhiloxGenerator
     }
 
     /// <summary>The sequence.</summary>
-    public PhiloxKey Key { get; }
+    public PhiloxKey Key { get; private set; }
 
     /// <summary>Index of the number that is read next.</summary>
     public ulong Position { get; set; }
+
+    /// <summary>Goes to the start of another sequence.</summary>
+    public void Restart(PhiloxKey key)
+    {
+        Key = key;
+        Position = 0;
+        _blockIndex = 0;
+        _block = PhiloxBlock.At(key, 0);
+    }
 
     /// <summary>The next 32 random bits.</summary>
     public uint NextUInt32() => Word(Position++);

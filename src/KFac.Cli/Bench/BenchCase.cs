@@ -29,8 +29,8 @@ internal abstract class BenchCase : IDisposable
     /// <summary>Which way of doing it the peer takes, where it has several; else null.</summary>
     public virtual string? PeerForm => null;
 
-    /// <summary>The sizes and names that the peer's script prepares this case from.</summary>
-    public abstract JsonObject PeerRequest { get; }
+    /// <summary>The sizes and names that the peer's script prepares this case from; null where it has none like it.</summary>
+    public abstract JsonObject? PeerRequest { get; }
 
     /// <summary>Gives the work to the device's default stream.</summary>
     public abstract void Run();

@@ -14,16 +14,16 @@ internal sealed class BenchRounds(DeviceStream stream, int count, double seconds
     {
         var ours = new double[count];
         var peers = new double[count];
-        peer?.Prepare(each);
+        PeerProcess? other = peer?.Prepare(each) == true ? peer : null;
         Round(each);
-        peer?.Round(seconds);
+        other?.Round(seconds);
         for (int round = 0; round < count; round++)
         {
             ours[round] = Round(each);
-            peers[round] = peer?.Round(seconds) ?? 0;
+            peers[round] = other?.Round(seconds) ?? 0;
         }
 
-        return (Median(ours) / each.UnitsPerRun, peer is null ? null : Median(peers) / each.UnitsPerRun);
+        return (Median(ours) / each.UnitsPerRun, other is null ? null : Median(peers) / each.UnitsPerRun);
     }
 
     /// <summary>The middle value; of two in the middle their mean.</summary>

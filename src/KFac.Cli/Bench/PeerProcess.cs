@@ -72,12 +72,20 @@ internal sealed class PeerProcess : IDisposable
     }
 
     /// <summary>Makes a case the one that rounds run, and runs it once.</summary>
-    public void Prepare(BenchCase each)
+    /// <returns>Whether it has such a case.</returns>
+    public bool Prepare(BenchCase each)
     {
-        if (Ask(each.PeerRequest, "ready").GetValueKind() != JsonValueKind.True)
+        if (each.PeerRequest is not JsonObject request)
+        {
+            return false;
+        }
+
+        if (Ask(request, "ready").GetValueKind() != JsonValueKind.True)
         {
             throw new IOException($"--against {_python} is not ready for {each.Operation} {each.Shape}.");
         }
+
+        return true;
     }
 
     /// <summary>Runs the prepared case for at least so many seconds.</summary>

@@ -14,29 +14,25 @@ internal sealed class StepCase : BenchCase
 {
     private const double LearningRate = 1e-6;
 
-    private readonly DeviceStream _stream;
     private readonly Workload _workload;
-    private readonly ImageData _data;
+    private readonly TrainingProblem _problem;
     private readonly int _interval;
     private readonly Network _network;
     private readonly IOptimizer _optimizer;
-    private readonly ImageBatch _batch;
-    private readonly TensorShape _shape;
+    private readonly MiniBatch _batch;
 
     /// <param name="interval">Steps from one update of factors and inverses to the next; 0 for SGD.</param>
-    public StepCase(Device device, Workload workload, ImageData data, int interval, ulong seed)
+    public StepCase(Device device, Workload workload, TrainingProblem problem, int interval, ulong seed)
     {
-        _stream = device.DefaultStream;
         _workload = workload;
-        _data = data;
+        _problem = problem;
         _interval = interval;
-        _network = workload.CreateNetwork(device, data, seed);
+        _network = problem.CreateNetwork(device, seed);
         _optimizer = interval == 0
             ? new SgdOptimizer(device, _network.Parameters, new SgdOptions())
             : new KfacOptimizer(device, _network, _network.Parameters, Options(interval, seed));
-        _batch = new ImageBatch(_stream, workload.BatchSize, data.Train.PixelCount);
-        _batch.Fill(data.Train, 0, workload.BatchSize);
-        _shape = TensorShape.Of(workload.BatchSize, data.Train.PixelCount);
+        _batch = problem.CreateBatch(device.DefaultStream, workload.BatchSize);
+        _batch.Fill(DataPart.Train, 0, workload.BatchSize);
     }
 
     public override string Operation => _interval == 0 ? "step sgd" : string.Create(CultureInfo.InvariantCulture, $"step kfac every {_interval}");
@@ -45,35 +41,14 @@ internal sealed class StepCase : BenchCase
 
     public override int UnitsPerRun => Math.Max(1, _interval);
 
-    public override JsonObject PeerRequest
-    {
-        get
-        {
-            bool classify = _workload.Task == WorkloadTask.Classification;
-            int pixels = _data.Train.PixelCount;
-            int[] encoder = [pixels, .. _workload.HiddenWidths];
-            int[] widths = classify ? [.. encoder, _data.Classes] : [.. encoder, .. encoder.Reverse().Skip(1)];
-            int[] linear = classify ? [widths.Length - 2] : [encoder.Length - 2, widths.Length - 2];
-            return new JsonObject
-            {
-                ["case"] = "step",
-                ["widths"] = new JsonArray([.. widths.Select(static width => JsonValue.Create(width))]),
-                ["linearLayers"] = new JsonArray([.. linear.Select(static layer => JsonValue.Create(layer))]),
-                ["activation"] = classify ? "relu" : "tanh",
-                ["bias"] = !classify,
-                ["classes"] = classify ? _data.Classes : 0,
-                ["batch"] = _workload.BatchSize,
-                ["interval"] = _interval,
-            };
-        }
-    }
+    public override JsonObject? PeerRequest => StepPeer.Describe(_workload, _problem, _interval);
 
     public override void Run()
     {
         for (int step = 0; step < UnitsPerRun; step++)
         {
-            _network.Forward(_batch.Inputs, _shape);
-            _network.SetTargets(_workload.Task == WorkloadTask.Classification ? Targets.Of(_batch.Labels) : Targets.Of(_batch.Inputs));
+            _batch.Forward(_network);
+            _network.SetTargets(_batch.Targets);
             _network.Backward(_optimizer.TrainingPassSink);
             _optimizer.Step(_network, _network.Parameters, LearningRate);
         }

@@ -15,7 +15,7 @@ internal sealed class BenchStepCommand : BenchCommand
     };
 
     private readonly Option<int?> _batch = OptionFactory.OptionalNumber<int>(
-        "--batch", "N", "Images in the mini-batch.", static value => value is >= 1 and <= ImageData.SmallTrainCount, $"a whole number from 1 to {ImageData.SmallTrainCount}");
+        "--batch", "N", "Examples in the mini-batch.", static value => value >= 1, "a whole number, at least 1");
 
     public BenchStepCommand()
         : base("step", "Time training steps: SGD, and K-FAC with one Monte-Carlo sample.")
@@ -29,11 +29,16 @@ internal sealed class BenchStepCommand : BenchCommand
     {
         Workload workload = Find(context.Required(_workload));
         workload = workload with { BatchSize = context.Get(_batch) ?? workload.BatchSize };
-        ImageData data = workload.LoadData(null, context.Seed);
+        TrainingProblem problem = workload.Load(null, context.Seed);
+        if (workload.BatchSize > problem.CountOf(DataPart.Train))
+        {
+            throw new UsageException($"--batch is '{workload.BatchSize}'; wanted at most {problem.CountOf(DataPart.Train)}.");
+        }
+
         return
         [
             .. _intervals.Select(interval =>
-                (Func<Device, BenchCase>)(device => new StepCase(device, workload, data, interval, context.Seed))),
+                (Func<Device, BenchCase>)(device => new StepCase(device, workload, problem, interval, context.Seed))),
         ];
     }
 

@@ -12,9 +12,9 @@ internal sealed class TrainArguments
     private const string NonNegativeNumber = "a finite number, at least 0";
     private const string PositiveCount = "a whole number, at least 1";
 
-    private readonly Option<string?> _data = Text("--data", "DIR", "Directory of MNIST's IDX files, plain or .gz; images are made when absent.");
+    private readonly Option<string?> _data = Text("--data", "DIR", "Directory of the workload's data; data is made when absent.");
     private readonly Option<string?> _hidden = Text("--hidden", "N,N,…", "Widths of the hidden layers; of an autoencoder those of the encoder.");
-    private readonly Option<int?> _batch = Count("--batch", "Images in a mini-batch.");
+    private readonly Option<int?> _batch = Count("--batch", "Examples in a mini-batch.");
 
     private readonly Option<string> _optimizer = OptionFactory.Choice(
         "--optimizer", "The optimizer.", "kfac", [.. OptimizerSettings.Names]);
@@ -50,7 +50,7 @@ internal sealed class TrainArguments
     private readonly Option<int?> _epochs = Count("--epochs", "End after N epochs.");
     private readonly Option<string?> _target = Text("--target", "METRIC=VALUE", "End when an evaluation reaches it, for example validationAccuracy=0.97.");
     private readonly Option<int?> _evaluateEvery = Count("--evaluate-every", "Steps between evaluations; an epoch when absent.");
-    private readonly Option<int?> _evaluateTrain = Count("--evaluate-train", "Training images that an evaluation measures; all, at most 10,000, when absent.");
+    private readonly Option<int?> _evaluateTrain = Count("--evaluate-train", "Training examples that an evaluation measures; all, at most 10,000, when absent.");
     private readonly Option<string?> _checkpoint = Text("--checkpoint", "DIR", "Keep a checkpoint here.");
     private readonly Option<int?> _checkpointEvery = Count("--checkpoint-every", "Steps between checkpoints; an epoch when absent.");
     private readonly Option<bool> _resume = new("--resume") { Description = "Go on from the checkpoint, or start when there is none yet." };
@@ -72,7 +72,7 @@ internal sealed class TrainArguments
         }
     }
 
-    /// <summary>Where the images are; null to make them.</summary>
+    /// <summary>Where the data is; null to make it.</summary>
     public string? DataDirectory(CommandContext context) => context.Get(_data);
 
     /// <summary>Steps between evaluations; null for the default.</summary>
@@ -83,11 +83,14 @@ internal sealed class TrainArguments
     public Workload ReadWorkload(CommandContext context, string name) => Checked(() =>
     {
         Workload workload = Workload.Find(name);
-        workload = workload with
+        workload = workload with { BatchSize = context.Get(_batch) ?? workload.BatchSize };
+        if (context.Get(_hidden) is string widths)
         {
-            BatchSize = context.Get(_batch) ?? workload.BatchSize,
-            HiddenWidths = context.Get(_hidden) is string widths ? ParseWidths(widths) : workload.HiddenWidths,
-        };
+            workload = workload is PerceptronWorkload perceptron
+                ? perceptron with { HiddenWidths = ParseWidths(widths) }
+                : throw new ArgumentException($"{name} has no --hidden widths.");
+        }
+
         workload.Validate();
         return workload;
     });
@@ -118,9 +121,9 @@ internal sealed class TrainArguments
 
     /// <summary>The schedule over all steps of the run; null for a constant rate.</summary>
     /// <exception cref="UsageException">The warm-up is longer than the run.</exception>
-    public LearningRateSchedule? ReadSchedule(CommandContext context, TrainingOptions options, ImageData data) => Checked(() =>
+    public LearningRateSchedule? ReadSchedule(CommandContext context, TrainingOptions options, TrainingProblem problem) => Checked(() =>
     {
-        long steps = options.LastStep(data.Train.Count);
+        long steps = options.LastStep(problem.CountOf(DataPart.Train));
         long warmup = context.Get(_warmup) ?? 0;
         double peak = options.Optimizer.LearningRate;
         LearningRateSchedule? schedule = context.Required(_schedule) switch
@@ -177,7 +180,7 @@ internal sealed class TrainArguments
     private OptimizerSettings ReadOptimizer(CommandContext context, Workload workload)
     {
         OptimizerKind kind = OptimizerSettings.Find(context.Required(_optimizer));
-        OptimizerSettings settings = OptimizerSettings.DefaultFor(kind, workload);
+        OptimizerSettings settings = workload.DefaultOptimizer(kind);
         settings = settings with
         {
             LearningRate = context.Get(_learningRate) ?? settings.LearningRate,

@@ -24,7 +24,7 @@ internal sealed class TrainCommand : KfacCommand
 
     private readonly Option<string?> _plot = new("--plot")
     {
-        Description = "Draw loss and accuracy as SVG.",
+        Description = "Draw the metrics as SVG.",
         HelpName = "FILE",
     };
 
@@ -38,7 +38,7 @@ internal sealed class TrainCommand : KfacCommand
         "--grid-steps", "N", "Steps of each run of the grid.", static value => value >= 1, "a whole number, at least 1");
 
     public TrainCommand()
-        : base("train", "Train a network, on real images or on images that the program makes.")
+        : base("train", "Train a network, on real data or on data that the program makes.")
     {
         Add(_workload);
         _arguments.AddTo(this);
@@ -54,7 +54,9 @@ internal sealed class TrainCommand : KfacCommand
         if (context.Get(_grid))
         {
             _arguments.RefuseBesideGrid(context, _plot);
-            return TrainGrid.Run(context, workload, _arguments.DataDirectory(context), context.Get(_gridSteps), _arguments.EvaluationInterval(context));
+            PerceptronWorkload tuned = workload as PerceptronWorkload
+                ?? throw new UsageException($"{workload.Name} has no --grid; wanted {PerceptronWorkload.MnistMlp.Name} or {PerceptronWorkload.MnistAutoencoder.Name}.");
+            return TrainGrid.Run(context, tuned, _arguments.DataDirectory(context), context.Get(_gridSteps), _arguments.EvaluationInterval(context));
         }
 
         if (context.IsGiven(_gridSteps))
@@ -70,11 +72,11 @@ internal sealed class TrainCommand : KfacCommand
         TrainingOptions options = _arguments.ReadOptions(context, workload);
         string? plot = context.Get(_plot);
         RequireDirectoryOf(plot);
-        ImageData data = workload.LoadData(_arguments.DataDirectory(context), context.Seed);
-        options = options with { Schedule = _arguments.ReadSchedule(context, options, data) };
+        TrainingProblem problem = workload.Load(_arguments.DataDirectory(context), context.Seed);
+        options = options with { Schedule = _arguments.ReadSchedule(context, options, problem) };
         using Device device = context.OpenDevice();
-        using var run = new TrainingRun(device, options, data);
-        var view = new TrainProgressView(context.Progress, options, data, device, run.Network);
+        using var run = new TrainingRun(device, options, problem);
+        var view = new TrainProgressView(context.Progress, options, problem, device, run.Network);
         TrainingResult result = run.Run(view.Show, context.Cancellation);
         view.End();
         if (plot is not null)
@@ -132,7 +134,7 @@ internal sealed class TrainCommand : KfacCommand
         Row(table, "workload", $"{report.Workload} on {report.Device}");
         Row(table, "optimizer", optimizer);
         Row(table, "steps", Invariant($"{report.Steps} ({report.Epochs:0.##} epochs) in {report.Seconds:0.0} s"));
-        Row(table, "throughput", Invariant($"{report.SamplesPerSecond:0} images/s"));
+        Row(table, "throughput", Invariant($"{report.SamplesPerSecond:0} {workload.Example}s/s"));
         foreach (string name in workload.MetricNames)
         {
             Row(table, name, Invariant($"{report.Metrics.Get(name):0.######}"));

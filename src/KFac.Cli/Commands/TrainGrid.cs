@@ -11,17 +11,17 @@ namespace KFac.Cli;
 /// stepsToMark, finalTrainLoss}</c>. <c>stepsToMark</c> is null where the mark was not reached.</remarks>
 internal static class TrainGrid
 {
-    public static int Run(CommandContext context, Workload workload, string? directory, int? steps, int? interval)
+    public static int Run(CommandContext context, PerceptronWorkload workload, string? directory, int? steps, int? interval)
     {
         TuningOptions options = ReadOptions(context, workload, steps, interval);
-        ImageData data = workload.LoadData(directory, context.Seed);
+        TrainingProblem problem = workload.Load(directory, context.Seed);
         using Device device = context.OpenDevice();
         long start = Stopwatch.GetTimestamp();
         TextWriter writer = context.Progress.Profile.Out.Writer;
         TuningResult result = TuningGrid.Run(
             device,
             options,
-            data,
+            problem,
             (index, count, point) => writer.WriteLine($"{index + 1}/{count}  {Describe(point)}"),
             context.Cancellation);
         double mark = result.MarkLoss;
@@ -29,7 +29,7 @@ internal static class TrainGrid
             workload.Name,
             device.Name,
             context.Seed,
-            data.Name,
+            problem.DataName,
             options.Steps,
             options.EvaluationInterval,
             result.MarkStep,
@@ -41,7 +41,7 @@ internal static class TrainGrid
         return ExitCode.Success;
     }
 
-    private static TuningOptions ReadOptions(CommandContext context, Workload workload, int? steps, int? interval)
+    private static TuningOptions ReadOptions(CommandContext context, PerceptronWorkload workload, int? steps, int? interval)
     {
         var options = new TuningOptions { Workload = workload, Seed = context.Seed };
         options = options with { Steps = steps ?? options.Steps, EvaluationInterval = interval ?? options.EvaluationInterval };

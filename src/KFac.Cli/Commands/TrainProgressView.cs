@@ -15,18 +15,21 @@ internal sealed class TrainProgressView
     private readonly bool _terminal;
     private readonly string _headline;
     private readonly IReadOnlyList<string> _metrics;
+    private readonly string _examples;
     private long _lastRefresh = Stopwatch.GetTimestamp();
     private bool _started;
 
-    public TrainProgressView(IAnsiConsole console, TrainingOptions options, ImageData data, Device device, Network network)
+    public TrainProgressView(IAnsiConsole console, TrainingOptions options, TrainingProblem problem, Device device, Network network)
     {
         _writer = console.Profile.Out.Writer;
         _terminal = console.Profile.Capabilities.Ansi && console.Profile.Out.IsTerminal;
         _metrics = options.Workload.MetricNames;
+        _examples = $"{options.Workload.Example}s";
         _headline = string.Create(
             CultureInfo.InvariantCulture,
             $"{options.Workload.Name} on {device.Description}: {network.Parameters.Values.Length:N0} parameters, "
-            + $"{data.Train.Count:N0} images ({data.Name}) to train, {data.Validation.Count:N0} to validate, batch {options.Workload.BatchSize}");
+            + $"{problem.CountOf(DataPart.Train):N0} {_examples} ({problem.DataName}) to train, {problem.CountOf(DataPart.Validation):N0} to validate, "
+            + $"batch {options.Workload.BatchSize}");
     }
 
     /// <summary>Takes the run's progress.</summary>
@@ -59,9 +62,9 @@ internal sealed class TrainProgressView
     private static string Where(in TrainingProgress progress) => FormattableString.Invariant(
         $"step {progress.Step}/{progress.LastStep}  epoch {(double)progress.Step / progress.StepsPerEpoch:0.00}");
 
-    private static string Speed(in TrainingProgress progress) => progress.Step == 0
+    private string Speed(in TrainingProgress progress) => progress.Step == 0
         ? string.Empty
-        : FormattableString.Invariant($"  {progress.SamplesPerSecond:0} images/s  {progress.Remaining:hh\\:mm\\:ss} left");
+        : FormattableString.Invariant($"  {progress.SamplesPerSecond:0} {_examples}/s  {progress.Remaining:hh\\:mm\\:ss} left");
 
     private void Clear()
     {

@@ -12,5 +12,5 @@ internal static class CheckpointFormat
     public const int BlockLength = 1 << 16;
 
     /// <summary>The last byte is the version.</summary>
-    public static ReadOnlySpan<byte> Magic => "KFACCKP\x01"u8;
+    public static ReadOnlySpan<byte> Magic => "KFACCKP\x02"u8;
 }

@@ -2,73 +2,63 @@ using KFac.Kernels;
 
 namespace KFac.Nn;
 
-/// <summary>Measures a network on whole image sets, batch by batch.</summary>
+/// <summary>Measures a network on whole parts of a workload's data, batch by batch.</summary>
 internal sealed class Evaluator : IDisposable
 {
-    private const int LargestBatch = 1000;
-
-    private readonly DeviceStream _stream;
     private readonly Network _network;
-    private readonly WorkloadTask _task;
-    private readonly ImageSet _train;
-    private readonly ImageSet _validation;
-    private readonly ImageBatch _batch;
-    private readonly Arena _scratch;
+    private readonly Workload _workload;
+    private readonly TrainingProblem _problem;
+    private readonly int _trainCount;
+    private readonly MiniBatch _batch;
+    private readonly MetricMeter _meter;
 
-    /// <param name="trainCount">How many of the first training images are measured.</param>
-    public Evaluator(DeviceStream stream, Network network, WorkloadTask task, ImageData data, int trainCount)
+    /// <param name="trainCount">How many of the first training examples are measured.</param>
+    public Evaluator(DeviceStream stream, Network network, Workload workload, TrainingProblem problem, int trainCount)
     {
-        _stream = stream;
         _network = network;
-        _task = task;
-        _train = data.Train.Slice(0, trainCount);
-        _validation = data.Validation;
-        _batch = new ImageBatch(stream, Math.Min(LargestBatch, Math.Max(trainCount, _validation.Count)), _train.PixelCount);
-        _scratch = new Arena(stream.Device);
+        _workload = workload;
+        _problem = problem;
+        _trainCount = trainCount;
+        _batch = problem.CreateBatch(stream, Math.Min(problem.LargestEvaluationBatch, workload.Parts.Max(CountOf)));
+        _meter = problem.CreateMeter(stream);
     }
 
     public Metrics Measure()
     {
+        IReadOnlyList<string> names = _workload.MetricNames;
+        var values = new double[names.Count];
+        int perPart = _workload.Metrics.Count;
         _network.Training = false;
-        (double trainLoss, double train) = Measure(_train);
-        (double validationLoss, double validation) = Measure(_validation);
+        for (int i = 0; i < _workload.Parts.Count; i++)
+        {
+            Measure(_workload.Parts[i], values.AsSpan(i * perPart, perPart));
+        }
+
         _network.Training = true;
-        return _task == WorkloadTask.Classification
-            ? new Metrics(trainLoss, validationLoss, train, validation, null, null)
-            : new Metrics(trainLoss, validationLoss, null, null, train, validation);
+        return new Metrics(names, values);
     }
 
     public void Dispose()
     {
-        _scratch.Dispose();
+        _meter.Dispose();
         _batch.Dispose();
     }
 
-    /// <summary>Averages over all images of a set; the second number is accuracy or squared error.</summary>
-    private (double Loss, double Second) Measure(ImageSet images)
+    private int CountOf(DataPart part) => part == DataPart.Train ? _trainCount : _problem.CountOf(part);
+
+    private void Measure(DataPart part, Span<double> values)
     {
-        double loss = 0;
-        double second = 0;
-        for (int start = 0; start < images.Count; start += LargestBatch)
+        int count = CountOf(part);
+        int most = Math.Min(_problem.LargestEvaluationBatch, count);
+        _meter.Reset();
+        for (int start = 0; start < count; start += most)
         {
-            _batch.Fill(images, start, Math.Min(LargestBatch, images.Count - start));
-            Variable output = _network.Forward(_batch.Inputs, TensorShape.Of(_batch.Count, images.PixelCount));
-            _network.SetTargets(TrainingStep.TargetsOf(_task, _batch));
-            loss += _network.MeanLoss() * _batch.Count;
-            second += _task == WorkloadTask.Classification ? _network.CorrectCount() : SquaredError(output.Value);
+            _batch.Fill(part, start, Math.Min(most, count - start));
+            _batch.Forward(_network);
+            _network.SetTargets(_batch.Targets);
+            _meter.Add(_network, _batch);
         }
 
-        return (loss / images.Count, second / images.Count);
-    }
-
-    private double SquaredError(MatrixView<float> logits)
-    {
-        _scratch.Reset();
-        MatrixView<float> error = _scratch.Matrix<float>(logits.Rows, logits.Columns);
-        VectorView<double> sum = _scratch.Vector<double>(1);
-        Activation.Forward(_stream, ActivationKind.Sigmoid, logits, error);
-        Elementwise.Axpby(_stream, -1f, _batch.Inputs, 1f, error);
-        Reduction.Dot(_stream, error, error, sum);
-        return _stream.Read(sum);
+        _meter.Read(values);
     }
 }

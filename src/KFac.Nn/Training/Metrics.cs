@@ -1,98 +1,87 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
-using KFac.Engine;
 
 namespace KFac.Nn;
 
-/// <summary>How well a network does, as averages over images.</summary>
-/// <param name="TrainLoss">Mean loss in nats per image on training images.</param>
-/// <param name="ValidationLoss">The same on validation images.</param>
-/// <param name="TrainAccuracy">Share of training images classified right; null for reconstruction.</param>
-/// <param name="ValidationAccuracy">The same on validation images.</param>
-/// <param name="TrainSquaredError">Mean over training images of <c>Σ_pixels (x̂ − x)²</c>; null for classification.</param>
-/// <param name="ValidationSquaredError">The same on validation images.</param>
-public readonly record struct Metrics(
-    double TrainLoss,
-    double ValidationLoss,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? TrainAccuracy,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? ValidationAccuracy,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? TrainSquaredError,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? ValidationSquaredError)
+/// <summary>How well a model does: one number for each of <see cref="Workload.MetricNames"/>.</summary>
+/// <remarks>As JSON an object with one member per metric, in order.</remarks>
+[JsonConverter(typeof(MetricsJsonConverter))]
+public sealed class Metrics : IEquatable<Metrics>
 {
-    /// <summary>A metric by its name in <see cref="Workload.MetricNames"/>.</summary>
-    /// <exception cref="ArgumentException">There is no such metric here.</exception>
-    public double Get(string name) => name switch
+    private readonly double[] _values;
+
+    /// <summary>Copies the values.</summary>
+    /// <exception cref="ArgumentException">There are not as many values as names.</exception>
+    public Metrics(IReadOnlyList<string> names, ReadOnlySpan<double> values)
     {
-        "trainLoss" => TrainLoss,
-        "validationLoss" => ValidationLoss,
-        "trainAccuracy" => TrainAccuracy,
-        "validationAccuracy" => ValidationAccuracy,
-        "trainSquaredError" => TrainSquaredError,
-        "validationSquaredError" => ValidationSquaredError,
-        _ => null,
-    } ?? throw new ArgumentException($"There is no metric '{name}'.", nameof(name));
-}
+        ArgumentNullException.ThrowIfNull(names);
+        if (names.Count != values.Length)
+        {
+            throw new ArgumentException($"There are {values.Length} values for {names.Count} metrics.", nameof(values));
+        }
 
-/// <summary>The metrics at one point of training.</summary>
-/// <param name="Step">Steps done.</param>
-/// <param name="Seconds">Since the run began, pauses between resumptions left out.</param>
-public readonly record struct Evaluation(long Step, double Seconds, Metrics Metrics);
+        Names = names;
+        _values = values.ToArray();
+    }
 
-/// <summary>The evaluations of a run, in order.</summary>
-public sealed class TrainingHistory : IStateful
-{
-    private readonly List<Evaluation> _evaluations = [];
+    /// <summary>Names, in order.</summary>
+    public IReadOnlyList<string> Names { get; }
 
-    /// <summary>Oldest first.</summary>
-    public IReadOnlyList<Evaluation> Evaluations => _evaluations;
+    /// <summary>One per name.</summary>
+    public ReadOnlySpan<double> Values => _values;
+
+    /// <summary>Mean loss on training examples.</summary>
+    public double TrainLoss => Get(MetricDefinition.Loss.NameIn(DataPart.Train));
+
+    /// <summary>Mean loss on validation examples.</summary>
+    public double ValidationLoss => Get(MetricDefinition.Loss.NameIn(DataPart.Validation));
+
+    /// <summary>A metric by its name.</summary>
+    /// <exception cref="ArgumentException">There is no such metric here.</exception>
+    public double Get(string name)
+    {
+        for (int i = 0; i < _values.Length; i++)
+        {
+            if (Names[i] == name)
+            {
+                return _values[i];
+            }
+        }
+
+        throw new ArgumentException($"There is no metric '{name}'; wanted {string.Join(" or ", Names)}.", nameof(name));
+    }
 
     /// <inheritdoc/>
-    public void VisitState(IStateVisitor visitor)
+    public bool Equals(Metrics? other) => other is not null && Names.SequenceEqual(other.Names) && Values.SequenceEqual(other.Values);
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as Metrics);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => _values.Length == 0 ? 0 : HashCode.Combine(_values.Length, _values[0]);
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Join(", ", Names.Select((name, i) => FormattableString.Invariant($"{name} {_values[i]}")));
+}
+
+/// <summary>Metrics as a JSON object; they are written only.</summary>
+public sealed class MetricsJsonConverter : JsonConverter<Metrics>
+{
+    /// <inheritdoc/>
+    public override Metrics Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        throw new NotSupportedException("Metrics are written as JSON, not read.");
+
+    /// <inheritdoc/>
+    public override void Write(Utf8JsonWriter writer, Metrics value, JsonSerializerOptions options)
     {
-        ArgumentNullException.ThrowIfNull(visitor);
-        long count = _evaluations.Count;
-        visitor.Integer("evaluations", ref count);
-        while (_evaluations.Count > count)
+        ArgumentNullException.ThrowIfNull(writer);
+        ArgumentNullException.ThrowIfNull(value);
+        writer.WriteStartObject();
+        for (int i = 0; i < value.Names.Count; i++)
         {
-            _evaluations.RemoveAt(_evaluations.Count - 1);
+            writer.WriteNumber(value.Names[i], value.Values[i]);
         }
 
-        for (int i = 0; i < count; i++)
-        {
-            Evaluation visited = Visit(visitor, i < _evaluations.Count ? _evaluations[i] : default);
-            if (i < _evaluations.Count)
-            {
-                _evaluations[i] = visited;
-            }
-            else
-            {
-                _evaluations.Add(visited);
-            }
-        }
-    }
-
-    internal void Add(Evaluation evaluation) => _evaluations.Add(evaluation);
-
-    private static Evaluation Visit(IStateVisitor visitor, Evaluation evaluation)
-    {
-        long step = evaluation.Step;
-        double seconds = evaluation.Seconds;
-        visitor.Integer("step", ref step);
-        visitor.Real("seconds", ref seconds);
-        Metrics metrics = evaluation.Metrics;
-        return new Evaluation(step, seconds, new Metrics(
-            Visit(visitor, "trainLoss", metrics.TrainLoss) ?? double.NaN,
-            Visit(visitor, "validationLoss", metrics.ValidationLoss) ?? double.NaN,
-            Visit(visitor, "trainAccuracy", metrics.TrainAccuracy),
-            Visit(visitor, "validationAccuracy", metrics.ValidationAccuracy),
-            Visit(visitor, "trainSquaredError", metrics.TrainSquaredError),
-            Visit(visitor, "validationSquaredError", metrics.ValidationSquaredError)));
-    }
-
-    /// <summary>A metric that does not apply is stored as NaN; metrics that apply are finite.</summary>
-    private static double? Visit(IStateVisitor visitor, string name, double? value)
-    {
-        double real = value ?? double.NaN;
-        visitor.Real(name, ref real);
-        return double.IsNaN(real) ? null : real;
+        writer.WriteEndObject();
     }
 }

@@ -70,22 +70,19 @@ public sealed record OptimizerSettings
     /// <summary>All names, in the order of <see cref="OptimizerKind"/>.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. Enum.GetValues<OptimizerKind>().Select(NameOf)];
 
-    /// <summary>Settings that do well on a workload, found by <c>kfac train WORKLOAD --grid</c> and wider searches like it.</summary>
-    public static OptimizerSettings DefaultFor(OptimizerKind kind, Workload workload)
+    /// <summary>Settings to begin with on a problem that nobody has tuned.</summary>
+    public static OptimizerSettings UsualFor(OptimizerKind kind) => new()
     {
-        ArgumentNullException.ThrowIfNull(workload);
-        bool classify = workload.Task == WorkloadTask.Classification;
-        return kind switch
+        Kind = kind,
+        LearningRate = kind switch
         {
-            OptimizerKind.Kfac when classify =>
-                new OptimizerSettings { Kind = kind, LearningRate = 0.02, Momentum = 0.7, Damping = 0.03, InverseInterval = 5 },
-            OptimizerKind.Kfac => new OptimizerSettings { Kind = kind, LearningRate = 0.03, Damping = 0.3, KlClip = 0.01 },
-            OptimizerKind.Foof => new OptimizerSettings { Kind = kind, LearningRate = classify ? 0.01 : 1e-3, Damping = 0.1 },
-            OptimizerKind.Sgd or OptimizerKind.Nesterov => new OptimizerSettings { Kind = kind, LearningRate = classify ? 0.1 : 0.01 },
-            OptimizerKind.AdamW or OptimizerKind.NAdamW => new OptimizerSettings { Kind = kind, LearningRate = 1e-3 },
+            OptimizerKind.Kfac => 0.02,
+            OptimizerKind.Foof => 1e-2,
+            OptimizerKind.Sgd or OptimizerKind.Nesterov => 0.05,
+            OptimizerKind.AdamW or OptimizerKind.NAdamW => 1e-3,
             _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown optimizer."),
-        };
-    }
+        },
+    };
 
     /// <summary>The optimizer of that name.</summary>
     /// <exception cref="ArgumentException">There is none; the message lists all.</exception>

@@ -30,7 +30,7 @@ public sealed record TrainingOptions
     /// <summary>Steps from one evaluation to the next; null for an epoch.</summary>
     public int? EvaluationInterval { get; init; }
 
-    /// <summary>How many of the first training images an evaluation measures; null for all, at most 10,000.</summary>
+    /// <summary>How many of the first training examples an evaluation measures; null for all, at most 10,000.</summary>
     public int? TrainEvaluationCount { get; init; }
 
     /// <summary>Largest norm of the whole gradient, which is scaled down to it; null for no clipping.</summary>
@@ -57,7 +57,7 @@ public sealed record TrainingOptions
         Require(Steps is null or >= 1, "number of steps", Steps, "at least 1");
         Require(Epochs is null or >= 1, "number of epochs", Epochs, "at least 1");
         Require(EvaluationInterval is null or >= 1, "evaluation interval", EvaluationInterval, "at least 1");
-        Require(TrainEvaluationCount is null or >= 1, "number of training images to evaluate", TrainEvaluationCount, "at least 1");
+        Require(TrainEvaluationCount is null or >= 1, "number of training examples to evaluate", TrainEvaluationCount, "at least 1");
         Require(CheckpointInterval is null or >= 1, "checkpoint interval", CheckpointInterval, "at least 1");
         Require(GradientClip is null || (GradientClip > 0 && double.IsFinite(GradientClip.Value)), "gradient clip", GradientClip, "a finite number above 0");
         if (Resume && CheckpointDirectory is null)
@@ -82,19 +82,16 @@ public sealed record TrainingOptions
     }
 
     /// <summary>What a checkpoint shares with the run that goes on from it: everything but where to end and what to write.</summary>
-    internal string Fingerprint(ImageData data) => string.Join('\n', (string[])
+    internal string Fingerprint(TrainingProblem problem) => string.Join('\n', (string[])
     [
-        $"workload={Workload.Name}",
-        $"hidden widths={string.Join('-', Workload.HiddenWidths)}",
-        Line($"batch size={Workload.BatchSize}"),
+        .. Workload.Describe(),
         Line($"seed={Seed}"),
-        Line($"training data={data.Train.Count} images of checksum {data.Train.Fingerprint():x8}"),
-        Line($"validation data={data.Validation.Count} images of checksum {data.Validation.Fingerprint():x8}"),
+        .. problem.Describe(),
         .. Optimizer.Describe(),
         $"schedule={Schedule}",
         Line($"gradient clip={GradientClip}"),
         Line($"evaluation interval={EvaluationInterval}"),
-        Line($"training images evaluated={TrainEvaluationCount}"),
+        Line($"training examples evaluated={TrainEvaluationCount}"),
     ]);
 
     private static string Line(FormattableString text) => FormattableString.Invariant(text);

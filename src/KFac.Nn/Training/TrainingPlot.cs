@@ -3,7 +3,7 @@ using System.Text;
 
 namespace KFac.Nn;
 
-/// <summary>Draws the evaluations of a run as a self-contained SVG: loss above, accuracy or squared error below.</summary>
+/// <summary>Draws the evaluations of a run as a self-contained SVG: a panel for each metric, the loss above.</summary>
 public static class TrainingPlot
 {
     private const double Width = 720;
@@ -12,8 +12,9 @@ public static class TrainingPlot
     private const double Right = 24;
     private const double Top = 44;
     private const double Bottom = 48;
-    private const string TrainColour = "#1f5fa8";
-    private const string ValidationColour = "#c8501e";
+
+    /// <summary>Of training, validation and test.</summary>
+    private static readonly string[] _colours = ["#1f5fa8", "#c8501e", "#3d8f4f"];
 
     /// <summary>Writes the plot to a file, in place of what was there.</summary>
     /// <inheritdoc cref="Render"/>
@@ -32,37 +33,33 @@ public static class TrainingPlot
     {
         ArgumentNullException.ThrowIfNull(workload);
         ArgumentNullException.ThrowIfNull(evaluations);
-        bool classify = workload.Task == WorkloadTask.Classification;
         var svg = new StringBuilder();
-        double height = 2 * PanelHeight;
+        double height = workload.Metrics.Count * PanelHeight;
         svg.Append(Text($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {height}\" width=\"{Width}\" height=\"{height}\""));
         svg.Append(" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n");
         svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n");
         svg.Append(Text($"<text x=\"{Left}\" y=\"22\" font-size=\"15\" font-weight=\"bold\">{WebUtility.HtmlEncode(title)}</text>\n"));
-        Panel(svg, 0, "loss [nats per image]", logarithmic: true, evaluations, "trainLoss", "validationLoss");
-        Panel(
-            svg,
-            PanelHeight,
-            classify ? "accuracy" : "squared error per image",
-            logarithmic: !classify,
-            evaluations,
-            classify ? "trainAccuracy" : "trainSquaredError",
-            classify ? "validationAccuracy" : "validationSquaredError");
+        for (int i = 0; i < workload.Metrics.Count; i++)
+        {
+            MetricDefinition metric = workload.Metrics[i];
+            Panel(svg, i * PanelHeight, metric, [.. workload.Parts.Select(metric.NameIn)], evaluations);
+        }
+
         return svg.Append("</svg>\n").ToString();
     }
 
+    /// <summary>Figures that are the better the lower span orders of magnitude; shares of 1 do not.</summary>
     private static void Panel(
-        StringBuilder svg, double top, string label, bool logarithmic, IReadOnlyList<Evaluation> evaluations, string train, string validation)
+        StringBuilder svg, double top, MetricDefinition metric, IReadOnlyList<string> names, IReadOnlyList<Evaluation> evaluations)
     {
-        (string Name, string Colour)[] series = [(train, TrainColour), (validation, ValidationColour)];
         double bottom = top + PanelHeight - Bottom;
         PlotAxis x = PlotAxis.FromZero(evaluations.Count == 0 ? 1 : evaluations[^1].Step, Left, Width - Right);
-        List<double> values = [.. evaluations.SelectMany(evaluation => series.Select(one => evaluation.Metrics.Get(one.Name)))];
-        PlotAxis y = PlotAxis.Over(values, bottom, top + Top, logarithmic);
-        Frame(svg, top, bottom, label, x, y);
-        for (int i = 0; i < series.Length; i++)
+        List<double> values = [.. evaluations.SelectMany(evaluation => names.Select(evaluation.Metrics.Get))];
+        PlotAxis y = PlotAxis.Over(values, bottom, top + Top, logarithmic: !metric.HigherIsBetter);
+        Frame(svg, top, bottom, metric.Label, x, y);
+        for (int i = 0; i < names.Count; i++)
         {
-            (string name, string colour) = series[i];
+            (string name, string colour) = (names[i], _colours[i]);
             IEnumerable<string> points = evaluations.Select(evaluation =>
                 Text($"{x.Position(evaluation.Step):0.##},{y.Position(evaluation.Metrics.Get(name)):0.##}"));
             svg.Append(Text($"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" points=\"{string.Join(' ', points)}\"/>\n"));

@@ -13,7 +13,7 @@ namespace KFac.Nn;
 /// </remarks>
 public sealed class TrainingRun : IStateful, IDisposable
 {
-    private const int MostTrainImagesEvaluated = 10_000;
+    private const int MostTrainExamplesEvaluated = 10_000;
 
     private readonly DeviceStream _stream;
     private readonly TrainingOptions _options;
@@ -23,7 +23,7 @@ public sealed class TrainingRun : IStateful, IDisposable
     private readonly TrainingStep _trainingStep;
     private readonly Evaluator _evaluator;
     private readonly CheckpointStore? _checkpoints;
-    private readonly TrainingHistory _history = new();
+    private readonly TrainingHistory _history;
     private readonly long _lastStep;
     private readonly int _evaluationInterval;
     private readonly int _checkpointInterval;
@@ -36,25 +36,27 @@ public sealed class TrainingRun : IStateful, IDisposable
     /// <summary>Builds the network and the optimizer; nothing is read or written yet.</summary>
     /// <param name="device">Where to train.</param>
     /// <param name="options">What to do.</param>
-    /// <param name="data">From <see cref="Workload.LoadData"/>.</param>
+    /// <param name="problem">From <see cref="Workload.Load"/> of the options' workload.</param>
     /// <exception cref="ArgumentException">An option is out of range or does not fit the data.</exception>
-    public TrainingRun(Device device, TrainingOptions options, ImageData data)
+    public TrainingRun(Device device, TrainingOptions options, TrainingProblem problem)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(data);
+        ArgumentNullException.ThrowIfNull(problem);
         options.Validate();
         _stream = device.DefaultStream;
         _options = options;
-        _fingerprint = options.Fingerprint(data);
+        _fingerprint = options.Fingerprint(problem);
         _checkpoints = options.CheckpointDirectory is string directory ? new CheckpointStore(directory) : null;
-        _network = options.Workload.CreateNetwork(device, data, options.Seed);
+        _history = new TrainingHistory(options.Workload.MetricNames);
+        _network = problem.CreateNetwork(device, options.Seed);
         _optimizer = OptimizerFactory.Create(device, _network, options.Optimizer, options.Seed);
-        _trainingStep = new TrainingStep(_stream, options, data, _network, _optimizer);
-        int evaluated = Math.Min(options.TrainEvaluationCount ?? MostTrainImagesEvaluated, data.Train.Count);
-        _evaluator = new Evaluator(_stream, _network, options.Workload.Task, data, evaluated);
+        _trainingStep = new TrainingStep(_stream, options, problem, _network, _optimizer);
+        int trainCount = problem.CountOf(DataPart.Train);
+        int evaluated = Math.Min(options.TrainEvaluationCount ?? MostTrainExamplesEvaluated, trainCount);
+        _evaluator = new Evaluator(_stream, _network, options.Workload, problem, evaluated);
         int epoch = _trainingStep.StepsPerEpoch;
-        _lastStep = options.LastStep(data.Train.Count);
+        _lastStep = options.LastStep(trainCount);
         _evaluationInterval = options.EvaluationInterval ?? epoch;
         _checkpointInterval = options.CheckpointInterval ?? epoch;
     }

@@ -6,46 +6,39 @@ namespace KFac.Nn;
 /// <summary>One step of training: next batch, forward, backward, clipping, update. Allocates nothing once shapes have settled.</summary>
 internal sealed class TrainingStep : IStateful, IDisposable
 {
+    /// <summary>The same for augmentation.</summary>
+    private const ulong BatchSequences = 0x4241_5443_0000_0000;
+
     /// <summary>Keeps the random numbers of forward passes apart from those of other uses of the same seed; the step is added.</summary>
     private const ulong ForwardSequences = 0x4652_0000_0000_0000;
 
     private readonly ulong _seed;
-    private readonly WorkloadTask _task;
-    private readonly ImageSet _images;
     private readonly Network _network;
     private readonly IOptimizer _optimizer;
     private readonly BatchOrder _order;
-    private readonly ImageBatch _batch;
-    private readonly TensorShape _shape;
+    private readonly MiniBatch _batch;
     private readonly GradientClipping? _clipping;
 
-    public TrainingStep(DeviceStream stream, TrainingOptions options, ImageData data, Network network, IOptimizer optimizer)
+    public TrainingStep(DeviceStream stream, TrainingOptions options, TrainingProblem problem, Network network, IOptimizer optimizer)
     {
         _seed = options.Seed;
-        _task = options.Workload.Task;
-        _images = data.Train;
         _network = network;
         _optimizer = optimizer;
-        _order = new BatchOrder(_images.Count, options.Workload.BatchSize, options.Seed);
-        _batch = new ImageBatch(stream, options.Workload.BatchSize, _images.PixelCount);
-        _shape = TensorShape.Of(options.Workload.BatchSize, _images.PixelCount);
+        _order = new BatchOrder(problem.CountOf(DataPart.Train), options.Workload.BatchSize, options.Seed);
+        _batch = problem.CreateBatch(stream, options.Workload.BatchSize);
         _clipping = options.GradientClip is double norm ? new GradientClipping(stream.Device, norm) : null;
     }
 
     public int StepsPerEpoch => _order.BatchesPerEpoch;
 
-    /// <summary>What the task compares the outputs for a batch with: its labels, or its pixels.</summary>
-    public static Targets TargetsOf(WorkloadTask task, ImageBatch batch) =>
-        task == WorkloadTask.Classification ? Targets.Of(batch.Labels) : Targets.Of(batch.Inputs);
-
     /// <returns>The mean loss on the batch before the update.</returns>
     /// <exception cref="TrainingException">The loss is not finite; parameters are as the step before left them.</exception>
     public double Run(long step, double learningRate)
     {
-        _batch.Fill(_images, _order.Next());
+        _batch.FillForTraining(_order.Next(), new PhiloxKey(_seed, BatchSequences + (ulong)step));
         _network.RandomKey = new PhiloxKey(_seed, ForwardSequences + (uint)step);
-        _network.Forward(_batch.Inputs, _shape);
-        _network.SetTargets(TargetsOf(_task, _batch));
+        _batch.Forward(_network);
+        _network.SetTargets(_batch.Targets);
         double loss = _network.MeanLoss();
         if (!double.IsFinite(loss))
         {

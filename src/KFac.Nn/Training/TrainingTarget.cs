@@ -2,13 +2,11 @@ using System.Globalization;
 
 namespace KFac.Nn;
 
-/// <summary>Ends a run once a metric is good enough: accuracies at or above the value, everything else at or below it.</summary>
+/// <summary>Ends a run once a metric is good enough: at or above the value where more is better, else at or below it.</summary>
 /// <param name="Metric">One of the workload's <see cref="Workload.MetricNames"/>.</param>
 /// <param name="Value">What it has to reach.</param>
 public sealed record TrainingTarget(string Metric, double Value)
 {
-    private bool IsAccuracy => Metric.EndsWith("Accuracy", StringComparison.Ordinal);
-
     /// <summary>Reads <c>METRIC=VALUE</c>.</summary>
     /// <exception cref="ArgumentException">The text is of another form, or the value not a finite number.</exception>
     public static TrainingTarget Parse(string text)
@@ -23,7 +21,11 @@ public sealed record TrainingTarget(string Metric, double Value)
     }
 
     /// <summary>Whether the metrics are good enough.</summary>
-    public bool IsReached(in Metrics metrics) => IsAccuracy ? metrics.Get(Metric) >= Value : metrics.Get(Metric) <= Value;
+    public bool IsReached(Metrics metrics)
+    {
+        ArgumentNullException.ThrowIfNull(metrics);
+        return MetricDefinition.IsHigherBetter(Metric) ? metrics.Get(Metric) >= Value : metrics.Get(Metric) <= Value;
+    }
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Metric}={Value}");

@@ -15,10 +15,11 @@ public static class TuningGrid
     private static readonly OptimizerKind[] _optimizers = [OptimizerKind.Kfac, OptimizerKind.Sgd, OptimizerKind.AdamW];
 
     /// <summary>The points of an optimizer's grid, nine for each.</summary>
-    public static IReadOnlyList<OptimizerSettings> PointsOf(OptimizerKind kind, Workload workload)
+    public static IReadOnlyList<OptimizerSettings> PointsOf(OptimizerKind kind, PerceptronWorkload workload)
     {
-        OptimizerSettings basis = OptimizerSettings.DefaultFor(kind, workload);
-        bool classify = workload.Task == WorkloadTask.Classification;
+        ArgumentNullException.ThrowIfNull(workload);
+        OptimizerSettings basis = workload.DefaultOptimizer(kind);
+        bool classify = workload.Task == ImageTask.Classification;
         return kind switch
         {
             OptimizerKind.Kfac => Cross(
@@ -44,7 +45,7 @@ public static class TuningGrid
     public static TuningResult Run(
         Device device,
         TuningOptions options,
-        ImageData data,
+        TrainingProblem problem,
         Action<int, int, OptimizerSettings>? progress = null,
         CancellationToken cancellation = default)
     {
@@ -55,7 +56,7 @@ public static class TuningGrid
         foreach (OptimizerSettings point in settings)
         {
             progress?.Invoke(points.Count, settings.Count, point);
-            points.Add(Train(device, options, data, point, cancellation));
+            points.Add(Train(device, options, problem, point, cancellation));
             cancellation.ThrowIfCancellationRequested();
         }
 
@@ -83,10 +84,10 @@ public static class TuningGrid
     }
 
     private static TuningPoint Train(
-        Device device, TuningOptions options, ImageData data, OptimizerSettings point, CancellationToken cancellation)
+        Device device, TuningOptions options, TrainingProblem problem, OptimizerSettings point, CancellationToken cancellation)
     {
         var evaluations = new List<Evaluation>();
-        using var run = new TrainingRun(device, Options(options, data, point), data);
+        using var run = new TrainingRun(device, Options(options, problem, point), problem);
         try
         {
             run.Run(progress => Collect(progress, evaluations), cancellation);
@@ -98,14 +99,14 @@ public static class TuningGrid
         }
     }
 
-    private static TrainingOptions Options(TuningOptions options, ImageData data, OptimizerSettings point) => new()
+    private static TrainingOptions Options(TuningOptions options, TrainingProblem problem, OptimizerSettings point) => new()
     {
         Workload = options.Workload,
         Optimizer = point,
         Seed = options.Seed,
         Steps = options.Steps,
         EvaluationInterval = options.EvaluationInterval,
-        TrainEvaluationCount = data.Train.Count,
+        TrainEvaluationCount = problem.CountOf(DataPart.Train),
     };
 
     private static void Collect(in TrainingProgress progress, List<Evaluation> evaluations)

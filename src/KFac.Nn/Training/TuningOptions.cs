@@ -4,7 +4,7 @@ namespace KFac.Nn;
 public sealed record TuningOptions
 {
     /// <summary>Network and data.</summary>
-    public required Workload Workload { get; init; }
+    public required PerceptronWorkload Workload { get; init; }
 
     /// <summary>Steps of every run.</summary>
     public int Steps { get; init; } = 200;

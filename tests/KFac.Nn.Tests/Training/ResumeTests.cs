@@ -16,12 +16,12 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Theory]
-    [InlineData(OptimizerKind.Kfac, WorkloadTask.Classification)]
-    [InlineData(OptimizerKind.Kfac, WorkloadTask.Reconstruction)]
-    [InlineData(OptimizerKind.Foof, WorkloadTask.Classification)]
-    [InlineData(OptimizerKind.Sgd, WorkloadTask.Classification)]
-    [InlineData(OptimizerKind.NAdamW, WorkloadTask.Classification)]
-    public void A_run_that_died_goes_on_bit_for_bit(OptimizerKind kind, WorkloadTask task)
+    [InlineData(OptimizerKind.Kfac, ImageTask.Classification)]
+    [InlineData(OptimizerKind.Kfac, ImageTask.Reconstruction)]
+    [InlineData(OptimizerKind.Foof, ImageTask.Classification)]
+    [InlineData(OptimizerKind.Sgd, ImageTask.Classification)]
+    [InlineData(OptimizerKind.NAdamW, ImageTask.Classification)]
+    public void A_run_that_died_goes_on_bit_for_bit(OptimizerKind kind, ImageTask task)
     {
         TrainingOptions options = SmallRun.Options(kind, task) with { LogFile = _directory.File("straight.jsonl") };
         (TrainingResult straight, float[] expected) = SmallRun.Train(_device, options);
@@ -127,7 +127,7 @@ public sealed class ResumeTests : IDisposable
         TrainingOptions options = SmallRun.Options(OptimizerKind.Sgd) with { CheckpointDirectory = _directory.Path, CheckpointInterval = 1 };
         options = options with { Optimizer = options.Optimizer with { LearningRate = 1e20 }, EvaluationInterval = 100 };
         TrainingException failure = Assert.Throws<TrainingException>(() => SmallRun.Train(_device, options));
-        using var run = new TrainingRun(_device, options with { Resume = true }, SmallRun.Glyphs);
+        using var run = new TrainingRun(_device, options with { Resume = true }, SmallRun.DataFor(options));
         Assert.Equal(failure.Step, Assert.Throws<TrainingException>(() => run.Run()).Step);
         Assert.Equal(failure.Step - 1, run.Step);
     }

@@ -11,12 +11,12 @@ internal static class SmallRun
     public static ImageData Curves { get; } = ImageData.Split("curves", 1, CurveImages.Make(260, 1), 200);
 
     /// <summary>Ten steps an epoch; evaluates every fourth step.</summary>
-    public static TrainingOptions Options(OptimizerKind kind, WorkloadTask task = WorkloadTask.Classification)
+    public static TrainingOptions Options(OptimizerKind kind, ImageTask task = ImageTask.Classification)
     {
-        Workload workload = task == WorkloadTask.Classification
-            ? Workload.MnistMlp with { HiddenWidths = [12, 9], BatchSize = 20 }
-            : Workload.MnistAutoencoder with { HiddenWidths = [12, 4], BatchSize = 20 };
-        OptimizerSettings optimizer = OptimizerSettings.DefaultFor(kind, workload);
+        PerceptronWorkload workload = task == ImageTask.Classification
+            ? PerceptronWorkload.MnistMlp with { HiddenWidths = [12, 9], BatchSize = 20 }
+            : PerceptronWorkload.MnistAutoencoder with { HiddenWidths = [12, 4], BatchSize = 20 };
+        OptimizerSettings optimizer = workload.DefaultOptimizer(kind);
         return new TrainingOptions
         {
             Workload = workload,
@@ -27,8 +27,11 @@ internal static class SmallRun
         };
     }
 
-    public static ImageData DataFor(TrainingOptions options) =>
-        options.Workload.Task == WorkloadTask.Classification ? Glyphs : Curves;
+    public static TrainingProblem DataFor(TrainingOptions options)
+    {
+        var workload = (PerceptronWorkload)options.Workload;
+        return new ImageProblem(workload, workload.Task == ImageTask.Classification ? Glyphs : Curves);
+    }
 
     public static (TrainingResult Result, float[] Parameters) Train(
         Device device, TrainingOptions options, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)

@@ -4,7 +4,7 @@ namespace KFac.Nn.Tests;
 
 public sealed class TrainingTargetTests
 {
-    private static readonly Metrics _metrics = new(0.5, 0.6, 0.9, 0.8, null, null);
+    private static readonly Metrics _metrics = new(PerceptronWorkload.MnistMlp.MetricNames, [0.5, 0.9, 0.6, 0.8]);
 
     [Theory]
     [InlineData("trainLoss=0.5", true)]

@@ -6,12 +6,12 @@ namespace KFac.Nn.Tests;
 
 public sealed class TuningGridTests
 {
-    private static readonly TuningOptions _options = new() { Workload = Workload.MnistMlp, Steps = 40, EvaluationInterval = 10 };
+    private static readonly TuningOptions _options = new() { Workload = PerceptronWorkload.MnistMlp, Steps = 40, EvaluationInterval = 10 };
 
     [Fact]
     public void Every_optimizer_gets_as_many_points()
     {
-        foreach (Workload workload in Workload.All)
+        foreach (PerceptronWorkload workload in Workload.All.OfType<PerceptronWorkload>())
         {
             foreach (OptimizerKind kind in (OptimizerKind[])[OptimizerKind.Kfac, OptimizerKind.Sgd, OptimizerKind.AdamW])
             {
@@ -62,7 +62,7 @@ public sealed class TuningGridTests
         using Device device = TestDevice.OpenDefault();
         TuningOptions options = _options with { Workload = _options.Workload with { HiddenWidths = [8], BatchSize = 20 }, Steps = 8, EvaluationInterval = 4 };
         var told = new List<int>();
-        TuningResult result = TuningGrid.Run(device, options, SmallRun.Glyphs, (index, _, _) => told.Add(index));
+        TuningResult result = TuningGrid.Run(device, options, new ImageProblem(options.Workload, SmallRun.Glyphs), (index, _, _) => told.Add(index));
         Assert.Equal(Enumerable.Range(0, 27), told);
         Assert.Equal(27, result.Points.Count);
         Assert.Equal(4, result.MarkStep);
@@ -74,7 +74,7 @@ public sealed class TuningGridTests
     {
         using Device device = TestDevice.OpenDefault();
         TuningOptions options = _options with { Workload = _options.Workload with { HiddenWidths = [8], BatchSize = 20 } };
-        Assert.Throws<OperationCanceledException>(() => TuningGrid.Run(device, options, SmallRun.Glyphs, null, new CancellationToken(canceled: true)));
+        Assert.Throws<OperationCanceledException>(() => TuningGrid.Run(device, options, new ImageProblem(options.Workload, SmallRun.Glyphs), null, new CancellationToken(canceled: true)));
     }
 
     [Theory]
@@ -87,7 +87,7 @@ public sealed class TuningGridTests
         StringComparison.Ordinal);
 
     private static TuningPoint Point(OptimizerKind kind, params double[] losses) => new(
-        OptimizerSettings.DefaultFor(kind, Workload.MnistMlp),
-        [.. losses.Select(static (loss, index) => new Evaluation(10 * index, 0, new Metrics(loss, loss, 0.5, 0.5, null, null)))],
+        PerceptronWorkload.MnistMlp.DefaultOptimizer(kind),
+        [.. losses.Select(static (loss, index) => new Evaluation(10 * index, 0, new Metrics(PerceptronWorkload.MnistMlp.MetricNames, [loss, 0.5, loss, 0.5])))],
         Diverged: false);
 }

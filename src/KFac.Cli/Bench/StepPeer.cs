@@ -1,0 +1,35 @@
+using System.Text.Json.Nodes;
+using KFac.Nn;
+
+namespace KFac.Cli;
+
+/// <summary>Tells the peer which network and step a workload's step is to be compared with.</summary>
+internal static class StepPeer
+{
+    /// <param name="interval">Steps from one update of factors and inverses to the next; 0 for SGD.</param>
+    /// <returns>Null where the peer has no such network.</returns>
+    public static JsonObject? Describe(Workload workload, TrainingProblem problem, int interval) => (workload, problem) switch
+    {
+        (PerceptronWorkload perceptron, ImageProblem images) => Perceptron(perceptron, images.Data, interval),
+        _ => null,
+    };
+
+    private static JsonObject Perceptron(PerceptronWorkload workload, ImageData data, int interval)
+    {
+        bool classify = workload.Task == ImageTask.Classification;
+        int[] encoder = [data.Train.PixelCount, .. workload.HiddenWidths];
+        int[] widths = classify ? [.. encoder, data.Classes] : [.. encoder, .. encoder.Reverse().Skip(1)];
+        int[] linear = classify ? [widths.Length - 2] : [encoder.Length - 2, widths.Length - 2];
+        return new JsonObject
+        {
+            ["case"] = "step",
+            ["widths"] = new JsonArray([.. widths.Select(static width => JsonValue.Create(width))]),
+            ["linearLayers"] = new JsonArray([.. linear.Select(static layer => JsonValue.Create(layer))]),
+            ["activation"] = classify ? "relu" : "tanh",
+            ["bias"] = !classify,
+            ["classes"] = classify ? data.Classes : 0,
+            ["batch"] = workload.BatchSize,
+            ["interval"] = interval,
+        };
+    }
+}
