@@ -17,6 +17,8 @@ internal static class CudaKernels
         SegmentReduce = new CudaSegmentReduce(stream),
         SoftmaxCrossEntropy = new CudaSoftmaxCrossEntropy(stream),
         BernoulliCrossEntropy = new CudaBernoulliCrossEntropy(stream),
+        LayerNorm = new CudaLayerNorm(stream),
+        SparseProduct = new CudaSparseProduct(stream),
         Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),
     };
