@@ -12,6 +12,7 @@ namespace KFac.Cli;
 [JsonSerializable(typeof(PreconditionResult))]
 [JsonSerializable(typeof(TrainReport))]
 [JsonSerializable(typeof(GridReport))]
+[JsonSerializable(typeof(TuneReport))]
 [JsonSerializable(typeof(ExactnessResult))]
 [JsonSerializable(typeof(BenchResult))]
 internal sealed partial class CliJson : JsonSerializerContext

@@ -59,6 +59,7 @@ internal sealed class KfacApplication
         new EighCommand(),
         new PreconditionCommand(),
         new TrainCommand(),
+        new TuneCommand(),
         new ExactnessCommand(),
     ];
 

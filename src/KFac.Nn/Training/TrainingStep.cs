@@ -6,11 +6,11 @@ namespace KFac.Nn;
 /// <summary>One step of training: next batch, forward, backward, clipping, update. Allocates nothing once shapes have settled.</summary>
 internal sealed class TrainingStep : IStateful, IDisposable
 {
-    /// <summary>The same for augmentation.</summary>
-    private const ulong BatchSequences = 0x4241_5443_0000_0000;
-
     /// <summary>Keeps the random numbers of forward passes apart from those of other uses of the same seed; the step is added.</summary>
     private const ulong ForwardSequences = 0x4652_0000_0000_0000;
+
+    /// <summary>The same for changes of training examples.</summary>
+    private const ulong BatchSequences = 0x4241_5443_0000_0000;
 
     private readonly ulong _seed;
     private readonly Network _network;

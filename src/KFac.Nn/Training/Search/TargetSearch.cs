@@ -1,0 +1,189 @@
+using KFac.Engine;
+using KFac.Kernels;
+
+namespace KFac.Nn;
+
+/// <summary>Tunes first-order optimizers, lets the best of them set a target, and times K-FAC to it.</summary>
+/// <remarks>
+/// In the manner of AlgoPerf (K-FAC for modern architectures, C.1 to C.4). Nesterov, AdamW and NAdamW get the same number of
+/// trials. The settings with the best validation metric are repeated with new seeds; the median of the best metrics of the
+/// repetitions is the target. K-FAC-expand and K-FAC-reduce then get as many trials over learning rate and damping, with a
+/// schedule that is shorter by <see cref="TargetSearchOptions.KfacShare"/>, and the trial that reaches the target first is
+/// repeated with the same seeds.
+/// </remarks>
+public sealed class TargetSearch
+{
+    private const int TrainExamplesEvaluated = 100;
+    private const ulong RepetitionSeeds = 1000;
+
+    private readonly Device _device;
+    private readonly TargetSearchOptions _options;
+    private readonly TrainingProblem _problem;
+    private readonly Action<string, int, int, SearchRun>? _progress;
+    private readonly CancellationToken _cancellation;
+
+    private TargetSearch(
+        Device device, TargetSearchOptions options, TrainingProblem problem, Action<string, int, int, SearchRun>? progress, CancellationToken cancellation)
+    {
+        _device = device;
+        _options = options;
+        _problem = problem;
+        _progress = progress;
+        _cancellation = cancellation;
+    }
+
+    private bool HigherIsBetter => MetricDefinition.IsHigherBetter(_options.MetricName);
+
+    /// <summary>Runs the search.</summary>
+    /// <param name="problem">From <see cref="Workload.Load"/> of the options' workload.</param>
+    /// <param name="progress">Told after each run: its name, its index among those of this name, their number, and the run.</param>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="OperationCanceledException">The search was asked to stop.</exception>
+    /// <exception cref="TrainingException">Every trial of every reference optimizer diverged.</exception>
+    public static TargetSearchResult Run(
+        Device device,
+        TargetSearchOptions options,
+        TrainingProblem problem,
+        Action<string, int, int, SearchRun>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(problem);
+        options.Validate();
+        return new TargetSearch(device, options, problem, progress, cancellation).Run();
+    }
+
+    /// <summary>The middle of the values; of two in the middle the lower.</summary>
+    internal static T Median<T>(IEnumerable<T> values)
+    {
+        T[] sorted = [.. values.Order()];
+        return sorted[(sorted.Length - 1) / 2];
+    }
+
+    private TargetSearchResult Run()
+    {
+        List<(SearchSpace Space, List<SearchRun> Trials, SearchRun Chosen)> references = [];
+        foreach (OptimizerKind kind in (OptimizerKind[])[OptimizerKind.Nesterov, OptimizerKind.AdamW, OptimizerKind.NAdamW])
+        {
+            SearchSpace space = SearchSpace.For(kind, SharingApproximation.Expand, _options.Workload);
+            List<SearchRun> trials = Trials(space, target: null);
+            references.Add((space, trials, BestOf(trials)));
+        }
+
+        var best = references.MinBy(reference => Order(reference.Chosen));
+        if (best.Chosen.Diverged)
+        {
+            throw new TrainingException("Every trial of the reference optimizers diverged; try smaller learning rates.", 0);
+        }
+
+        List<List<SearchRun>> repeated = [.. references.Select(reference => Repeat(reference.Chosen, target: null))];
+        int setter = references.IndexOf(best);
+        var target = new TrainingTarget(_options.MetricName, Median(repeated[setter].Select(run => run.Best(_options.MetricName))));
+        List<SearchRow> rows = [.. references.Select((reference, i) => Row(reference.Space, reference.Trials, reference.Chosen, repeated[i], target))];
+        SearchRow setting = rows[setter];
+        foreach (SharingApproximation approximation in (SharingApproximation[])[SharingApproximation.Expand, SharingApproximation.Reduce])
+        {
+            SearchSpace space = SearchSpace.For(OptimizerKind.Kfac, approximation, _options.Workload);
+            List<SearchRun> trials = Trials(space, target);
+            SearchRun chosen = trials.OrderBy(run => run.StepsTo(target) ?? long.MaxValue).ThenBy(Order).First();
+            rows.Add(Row(space, trials, chosen, Repeat(chosen, target), target));
+        }
+
+        return new TargetSearchResult(target, setting, rows);
+    }
+
+    private static SearchRow Row(
+        SearchSpace space, IReadOnlyList<SearchRun> trials, SearchRun chosen, IReadOnlyList<SearchRun> repetitions, TrainingTarget target)
+    {
+        long steps = Median(repetitions.Select(run => run.StepsTo(target) ?? long.MaxValue));
+        return new SearchRow(
+            space.Name,
+            trials,
+            chosen,
+            repetitions,
+            steps == long.MaxValue ? null : steps,
+            Median(repetitions.Select(static run => run.SecondsPerStep)));
+    }
+
+    private SearchRun BestOf(IReadOnlyList<SearchRun> runs) => runs.MinBy(Order)!;
+
+    /// <summary>The lower the better; infinite where a run diverged.</summary>
+    private double Order(SearchRun run)
+    {
+        if (run.Diverged)
+        {
+            return double.PositiveInfinity;
+        }
+
+        double best = run.Best(_options.MetricName);
+        return HigherIsBetter ? -best : best;
+    }
+
+    private List<SearchRun> Trials(SearchSpace space, TrainingTarget? target)
+    {
+        var runs = new List<SearchRun>(_options.Trials);
+        for (int trial = 0; trial < _options.Trials; trial++)
+        {
+            runs.Add(Train(space.PointOf(trial, _options.Seed), _options.Seed, target));
+            _progress?.Invoke(space.Name, trial, _options.Trials, runs[^1]);
+        }
+
+        return runs;
+    }
+
+    private List<SearchRun> Repeat(SearchRun chosen, TrainingTarget? target)
+    {
+        var runs = new List<SearchRun>(_options.Repetitions);
+        for (int i = 0; i < _options.Repetitions; i++)
+        {
+            runs.Add(Train(chosen.Optimizer, _options.Seed + RepetitionSeeds + (ulong)i, target));
+            _progress?.Invoke($"{SearchSpace.NameOf(chosen.Optimizer)} again", i, _options.Repetitions, runs[^1]);
+        }
+
+        return runs;
+    }
+
+    private SearchRun Train(OptimizerSettings optimizer, ulong seed, TrainingTarget? target)
+    {
+        var evaluations = new List<Evaluation>();
+        using var run = new TrainingRun(_device, Options(optimizer, seed, target), _problem);
+        try
+        {
+            TrainingResult result = run.Run(progress => Collect(progress, evaluations), _cancellation);
+            _cancellation.ThrowIfCancellationRequested();
+            double perStep = result.SamplesPerSecond > 0 ? _options.Workload.BatchSize / result.SamplesPerSecond : 0;
+            return new SearchRun(optimizer, seed, evaluations, Diverged: false, perStep);
+        }
+        catch (Exception failure) when (failure is TrainingException or NonFiniteCaptureException)
+        {
+            return new SearchRun(optimizer, seed, evaluations, Diverged: true, SecondsPerStep: 0);
+        }
+    }
+
+    private TrainingOptions Options(OptimizerSettings optimizer, ulong seed, TrainingTarget? target)
+    {
+        bool shorter = optimizer.Kind == OptimizerKind.Kfac;
+        int steps = shorter ? (int)(_options.Steps * _options.KfacShare) : _options.Steps;
+        return new TrainingOptions
+        {
+            Workload = _options.Workload,
+            Optimizer = optimizer,
+            Schedule = new WarmupCosineSchedule(optimizer.LearningRate, (long)(steps * _options.WarmupShare), steps),
+            Seed = seed,
+            Steps = steps,
+            Target = target,
+            EvaluationInterval = _options.EvaluationInterval,
+            TrainEvaluationCount = TrainExamplesEvaluated,
+            GradientClip = _options.GradientClip,
+        };
+    }
+
+    private static void Collect(in TrainingProgress progress, List<Evaluation> evaluations)
+    {
+        if (progress.Evaluation is Evaluation evaluation)
+        {
+            evaluations.Add(evaluation);
+        }
+    }
+}
