@@ -9,6 +9,8 @@ internal sealed record KernelTable
 
     public IConvolutionGramKernel? ConvolutionGram { get; init; }
 
+    public IRowGatherKernel? RowGather { get; init; }
+
     public ISegmentReduceKernel? SegmentReduce { get; init; }
 
     public ICholeskyKernel? Cholesky { get; init; }
@@ -36,6 +38,8 @@ internal sealed record KernelTable
     public IReductionKernel? Reduction { get; init; }
 
     public IPhiloxKernel? Philox { get; init; }
+
+    public IDropoutKernel? Dropout { get; init; }
 
     public IParameterUpdateKernel? ParameterUpdate { get; init; }
 

@@ -28,6 +28,14 @@ public static class SoftmaxCrossEntropyReference
     public static double[] Gradient(double[] p, int label) =>
         [.. p.Select((v, c) => label < 0 ? 0 : v - (c == label ? 1 : 0))];
 
+    /// <summary><c>log Σ eᶻ − Σ q·z</c> with <c>q = (1 − ε)·e_label + ε/C</c>; 0 for a masked row.</summary>
+    public static double SmoothedLoss(double[] z, int label, double smoothing) =>
+        label < 0 ? 0 : ((1 - smoothing) * Loss(z, label)) + (smoothing * Enumerable.Range(0, z.Length).Average(c => Loss(z, c)));
+
+    /// <summary><c>p − q</c>.</summary>
+    public static double[] SmoothedGradient(double[] p, int label, double smoothing) =>
+        [.. p.Select((v, c) => label < 0 ? 0 : v - (c == label ? 1 - smoothing : 0) - (smoothing / p.Length))];
+
     /// <summary>Column <paramref name="column"/> of <c>diag(√p) − p·√pᵀ</c>.</summary>
     public static double[] HessianRoot(double[] p, int label, int column) =>
         [.. p.Select((v, c) => label < 0 ? 0 : Math.Sqrt(p[column]) * ((c == column ? 1 : 0) - v))];

@@ -7,9 +7,10 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
 {
     private const int Masked = -1;
 
-    public void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses)
+    public void Forward(
+        MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses, float smoothing)
     {
-        var context = new Context(logits, labels, probabilities) { Losses = losses.Pointer };
+        var context = new Context(logits, labels, probabilities) { Losses = losses.Pointer, Smoothing = smoothing };
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &ForwardRows<Simd512, Vector512<float>>,
@@ -19,9 +20,10 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
         Run(&context, body);
     }
 
-    public void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient)
+    public void Gradient(
+        MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient, float smoothing)
     {
-        var context = new Context(probabilities, labels, gradient) { Scale = scale };
+        var context = new Context(probabilities, labels, gradient) { Scale = scale, Smoothing = smoothing };
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &GradientRows<Simd512, Vector512<float>>,
@@ -64,11 +66,22 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
             float* p = c.Output(row);
             int label = c.Labels[row];
             float maximum = SimdRow<TSimd, TVector>.Max(z, c.Columns);
-            float gap = label == Masked ? 0 : maximum - z[label];
+            float gap = label == Masked ? 0 : Gap<TSimd, TVector>(z, c.Columns, maximum, label, c.Smoothing);
             float sum = SimdRow<TSimd, TVector>.ExpAndSum(z, maximum, p, c.Columns);
             SimdRow<TSimd, TVector>.Scale(p, 1 / sum, p, c.Columns);
             c.Losses[row] = label == Masked ? 0 : MathF.Log(sum) + gap;
         }
+    }
+
+    /// <summary><c>max − Σ q·z</c>, which is <c>Σ q·(max − z)</c>.</summary>
+    private static float Gap<TSimd, TVector>(float* z, int columns, float maximum, int label, float smoothing)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        float gap = maximum - z[label];
+        return smoothing == 0
+            ? gap
+            : ((1 - smoothing) * gap) + (smoothing / columns * SimdRow<TSimd, TVector>.SumBelow(z, maximum, columns));
     }
 
     private static void GradientRows<TSimd, TVector>(void* pointer, int task)
@@ -89,8 +102,9 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
             }
 
             float atLabel = p[label];
-            SimdRow<TSimd, TVector>.Scale(p, c.Scale, g, c.Columns);
-            g[label] = c.Scale * (atLabel - 1);
+            float others = c.Smoothing / c.Columns;
+            SimdRow<TSimd, TVector>.ScaleDifference(p, others, c.Scale, g, c.Columns);
+            g[label] = c.Scale * (atLabel - (1 - c.Smoothing) - others);
         }
     }
 
@@ -157,6 +171,7 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
         public float* Losses;
         public int* Sampled;
         public float Scale;
+        public float Smoothing;
         public int FirstColumn;
         public PhiloxKey Key;
         public ulong Offset;

@@ -8,7 +8,8 @@ internal sealed unsafe class CudaSoftmaxCrossEntropy(CudaStream stream) : ISoftm
     private const string Module = "softmax_cross_entropy";
     private const int MostBlocks = 1 << 14;
 
-    public void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses)
+    public void Forward(
+        MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses, float smoothing)
     {
         if (logits.IsEmpty)
         {
@@ -21,16 +22,20 @@ internal sealed unsafe class CudaSoftmaxCrossEntropy(CudaStream stream) : ISoftm
             Module,
             grid.ByWarps ? "forward_by_warps" : "forward_by_blocks",
             grid.Shape,
-            new SoftmaxCrossEntropyArguments(logits, labels, probabilities, range) { Losses = (nint)losses.Pointer });
+            new SoftmaxCrossEntropyArguments(logits, labels, probabilities, range) { Losses = (nint)losses.Pointer, Smoothing = smoothing });
     }
 
-    public void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient)
+    public void Gradient(
+        MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient, float smoothing)
     {
         if (!gradient.IsEmpty)
         {
             ElementRange range = ElementRange.ByRows(gradient.Rows, probabilities, gradient);
             stream.Queue.Launch(
-                Module, "gradient", range.Shape, new SoftmaxCrossEntropyArguments(probabilities, labels, gradient, range) { Scale = scale });
+                Module,
+                "gradient",
+                range.Shape,
+                new SoftmaxCrossEntropyArguments(probabilities, labels, gradient, range) { Scale = scale, Smoothing = smoothing });
         }
     }
 
@@ -93,4 +98,6 @@ internal readonly unsafe struct SoftmaxCrossEntropyArguments(
     public int FirstColumn { get; init; }
 
     public float Scale { get; init; }
+
+    public float Smoothing { get; init; }
 }

@@ -5,19 +5,22 @@ namespace KFac.Kernels;
 /// where data enters (the loss layer), not here.</remarks>
 public static class SoftmaxCrossEntropy
 {
-    /// <summary><c>p = softmax(z)</c>, <c>loss = log Σ eᶻ − z[label]</c>, shifted by the row's maximum.</summary>
+    /// <summary><c>p = softmax(z)</c>, <c>loss = log Σ eᶻ − z[label]</c>, shifted by the row's maximum; smoothed on request.</summary>
     /// <remarks>Error: <c>γ(C + 8 + 2·spread)</c> relative in p and, with <c>γ(3)·loss</c> more, absolute in the loss; spread is
-    /// the row's largest less its smallest logit. NaN or +∞ in a row makes its p and loss NaN.</remarks>
+    /// the row's largest less its smallest logit. With smoothing <c>γ(C + 4)·ε·mean|z − max|</c> more in the loss. NaN or +∞ in a row makes its p and loss NaN.</remarks>
     /// <param name="logits">[N, C].</param>
     /// <param name="labels">[N].</param>
     /// <param name="probabilities">[N, C].</param>
     /// <param name="losses">[N].</param>
+    /// <param name="smoothing">ε from 0 to 1: the target is <c>q = (1 − ε)·e_label + ε/C</c> and the loss <c>log Σ eᶻ − Σ q·z</c>
+    /// (Szegedy et al. 2016).</param>
     public static void Forward(
         DeviceStream stream,
         MatrixView<float> logits,
         VectorView<int> labels,
         MatrixView<float> probabilities,
-        VectorView<float> losses)
+        VectorView<float> losses,
+        float smoothing = 0)
     {
         ISoftmaxCrossEntropyKernel kernel = Kernel(stream, logits, nameof(logits));
         Check.View(stream, labels, nameof(labels));
@@ -29,12 +32,18 @@ public static class SoftmaxCrossEntropy
         Check.InPlaceOrApart(probabilities, logits, nameof(probabilities), nameof(logits));
         Check.NoOverlap(losses, logits, nameof(losses), nameof(logits));
         Check.NoOverlap(losses, probabilities, nameof(losses), nameof(probabilities));
-        kernel.Forward(logits, labels, probabilities, losses);
+        CheckSmoothing(smoothing);
+        kernel.Forward(logits, labels, probabilities, losses, smoothing);
     }
 
-    /// <summary><c>gradient = scale·(p − e_label)</c>, of every row's own loss.</summary>
+    /// <summary><c>gradient = scale·(p − q)</c> with q as in <see cref="Forward"/>, of every row's own loss.</summary>
     public static void Gradient(
-        DeviceStream stream, MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient)
+        DeviceStream stream,
+        MatrixView<float> probabilities,
+        VectorView<int> labels,
+        float scale,
+        MatrixView<float> gradient,
+        float smoothing = 0)
     {
         ISoftmaxCrossEntropyKernel kernel = Kernel(stream, probabilities, nameof(probabilities));
         Check.View(stream, labels, nameof(labels));
@@ -43,7 +52,8 @@ public static class SoftmaxCrossEntropy
         Check.Shape(gradient, probabilities.Rows, probabilities.Columns, nameof(gradient));
         Check.InPlaceOrApart(gradient, probabilities, nameof(gradient), nameof(probabilities));
         Check.Finite(scale);
-        kernel.Gradient(probabilities, labels, scale, gradient);
+        CheckSmoothing(smoothing);
+        kernel.Gradient(probabilities, labels, scale, gradient, smoothing);
     }
 
     /// <summary>Draws a label per row from p: the first c with <c>u &lt; p₀ + … + p_c</c>, u from word 0 of Philox block <c>offset + row</c>.
@@ -85,6 +95,14 @@ public static class SoftmaxCrossEntropy
         kernel.HessianRoot(probabilities, labels, firstColumn, columns);
     }
 
+    private static void CheckSmoothing(float smoothing)
+    {
+        if (!(smoothing >= 0 && smoothing <= 1))
+        {
+            throw new ArgumentException($"The label smoothing is {smoothing}; wanted 0 to 1.", nameof(smoothing));
+        }
+    }
+
     private static ISoftmaxCrossEntropyKernel Kernel(DeviceStream stream, MatrixView<float> first, string name)
     {
         ISoftmaxCrossEntropyKernel kernel =
@@ -102,9 +120,9 @@ public static class SoftmaxCrossEntropy
 /// <summary>A device's implementation of <see cref="SoftmaxCrossEntropy"/>.</summary>
 internal interface ISoftmaxCrossEntropyKernel
 {
-    void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses);
+    void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses, float smoothing);
 
-    void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient);
+    void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient, float smoothing);
 
     void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled);
 

@@ -53,6 +53,41 @@ public sealed class SoftmaxCrossEntropyTests
 
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void SmoothedLossAndGradientAgreeWithTheReference(string key)
+    {
+        const float Smoothing = 0.1f;
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        foreach (OpShapes.Shape shape in OpShapes.All.Where(s => s.Columns > 0))
+        {
+            int c = shape.Columns;
+            float[] zs = [.. TestData.Uniform(shape.Length, 1).Select(v => Spread * v)];
+            int[] ys = Labels(shape.Rows, c);
+            GuardedMatrix<float> z = shape.New(device, arena, zs, extraGap: 1);
+            GuardedMatrix<float> p = shape.New(device, arena);
+            var losses = new GuardedMatrix<float>(stream, arena, 1, shape.Rows, 0, 1);
+            VectorView<int> labels = Upload(stream, arena, ys);
+            SoftmaxCrossEntropy.Forward(stream, z.View, labels, p.View, losses.View.AsVector(), Smoothing);
+            double[][] rows = Rows(zs, shape.Rows, c);
+            double relative = ErrorBound.Gamma(c + 8 + (4 * Spread));
+            double[] loss = [.. rows.Select((row, i) => SoftmaxCrossEntropyReference.SmoothedLoss(row, ys[i], Smoothing))];
+            double rounding = relative + ErrorBound.Gamma(3 * 2 * Spread) + (ErrorBound.Gamma(c + 4) * Smoothing * 2 * Spread);
+            ErrorBound.AssertWithinAndSharp(losses.Read(), loss, [.. ys.Select(y => y < 0 ? 0 : rounding)], $"loss {shape}");
+
+            SoftmaxCrossEntropy.Gradient(stream, p.View, labels, 0.5f, p.View, Smoothing);
+            double[][] exact = [.. rows.Select(SoftmaxCrossEntropyReference.Probabilities)];
+            double[] gradient = [.. exact.SelectMany((row, i) => SoftmaxCrossEntropyReference.SmoothedGradient(row, ys[i], Smoothing).Select(v => 0.5 * v))];
+            double[] tolerance = [.. gradient.Select((_, i) => ys[i / c] < 0 ? 0 : (relative * exact[i / c][i % c]) + ErrorBound.Gamma(4))];
+            ErrorBound.AssertWithinAndSharp(p.Read(), gradient, tolerance, $"gradient {shape}");
+            losses.AssertGuards();
+            p.AssertGuards();
+            arena.Reset();
+        }
+    }
+
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void HessianRootColumnsAgreeWithTheReferenceInAnyBatch(string key)
     {
         using Device device = TestDevice.Open(key);

@@ -66,6 +66,26 @@ internal static unsafe class SimdRow<TSimd, TVector>
         return TSimd.Sum(TSimd.Add(TSimd.Add(s0, s1), TSimd.Add(s2, s3)));
     }
 
+    /// <summary><c>Σ (top − x)</c>.</summary>
+    public static float SumBelow(float* x, float top, int count)
+    {
+        TVector sums = TSimd.Zero;
+        TVector tops = TSimd.Create(top);
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            sums = TSimd.Add(sums, TSimd.Subtract(tops, TSimd.Load(x + i)));
+        }
+
+        if (i < count)
+        {
+            TVector rest = TSimd.Subtract(tops, TSimd.LoadPartial(x + i, count - i));
+            sums = TSimd.Add(sums, TSimd.Select(TSimd.First(count - i), rest, TSimd.Zero));
+        }
+
+        return TSimd.Sum(sums);
+    }
+
     /// <summary><c>y ← e^{x − shift}</c>; returns the sum of y. In place is allowed.</summary>
     public static float ExpAndSum(float* x, float shift, float* y, int count)
     {
@@ -103,6 +123,23 @@ internal static unsafe class SimdRow<TSimd, TVector>
         if (i < count)
         {
             TSimd.StorePartial(TSimd.Multiply(factors, TSimd.LoadPartial(x + i, count - i)), y + i, count - i);
+        }
+    }
+
+    /// <summary><c>y ← factor·(x − shift)</c>. In place is allowed.</summary>
+    public static void ScaleDifference(float* x, float shift, float factor, float* y, int count)
+    {
+        TVector factors = TSimd.Create(factor);
+        TVector shifts = TSimd.Create(shift);
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            TSimd.Store(TSimd.Multiply(factors, TSimd.Subtract(TSimd.Load(x + i), shifts)), y + i);
+        }
+
+        if (i < count)
+        {
+            TSimd.StorePartial(TSimd.Multiply(factors, TSimd.Subtract(TSimd.LoadPartial(x + i, count - i), shifts)), y + i, count - i);
         }
     }
 

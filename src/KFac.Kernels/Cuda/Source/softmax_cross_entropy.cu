@@ -16,11 +16,12 @@ struct SoftmaxCrossEntropyArguments {
     int examples;  // rows of the input
     int first_column;
     float scale;
+    float smoothing;  // of the target q = (1 - smoothing) e_label + smoothing / columns
 };
 
 constexpr int masked = -1;
 
-// p = softmax(z), loss = ln sum e^z - z[label], shifted by the row's largest. p may be z.
+// p = softmax(z), loss = ln sum e^z - sum q z, shifted by the row's largest. p may be z.
 template <typename Team>
 static __device__ __forceinline__ void forward(const SoftmaxCrossEntropyArguments& args) {
     kfac::for_each_row<Team>(args.range, [&](int row) {
@@ -34,7 +35,17 @@ static __device__ __forceinline__ void forward(const SoftmaxCrossEntropyArgument
             }
         });
         maximum = Team::combine(maximum, -kfac::infinity, kfac::Maximum());
-        const float gap = label == masked ? 0.0f : maximum - z[label];
+        float gap = label == masked ? 0.0f : maximum - z[label];
+        if (args.smoothing != 0.0f) {
+            float below = 0.0f;
+            kfac::for_each_in_row<Team>(args.range, [&](auto width, int j) {
+                for (const float v : kfac::load(width, z + j).at) {
+                    below += maximum - v;
+                }
+            });
+            below = Team::combine(below, 0.0f, kfac::Sum());
+            gap = (1.0f - args.smoothing) * gap + args.smoothing / static_cast<float>(args.range.columns) * below;
+        }
         Team::sync();  // all have read the label's logit before it is overwritten
         float sum = 0.0f;
         kfac::for_each_in_row<Team>(args.range, [&](auto width, int j) {
@@ -58,13 +69,14 @@ static __device__ __forceinline__ void forward(const SoftmaxCrossEntropyArgument
 KFAC_KERNEL(forward_by_warps, SoftmaxCrossEntropyArguments, 256) { forward<kfac::WarpTeam>(args); }
 KFAC_KERNEL(forward_by_blocks, SoftmaxCrossEntropyArguments, 256) { forward<kfac::BlockTeam>(args); }
 
-// scale (p - e_label)
+// scale (p - q)
 KFAC_KERNEL(gradient, SoftmaxCrossEntropyArguments, 256) {
     kfac::for_each_pack(args.range, [&](auto width, int i, int j) {
         const int label = args.labels[i];
+        const float others = args.smoothing / static_cast<float>(args.range.columns);
         auto p = kfac::load(width, args.input + i * args.input_stride + j);
         for (int k = 0; k < width; k++) {
-            p.at[k] = label == masked ? 0.0f : args.scale * (j + k == label ? p.at[k] - 1.0f : p.at[k]);
+            p.at[k] = label == masked ? 0.0f : args.scale * ((j + k == label ? p.at[k] - (1.0f - args.smoothing) : p.at[k]) - others);
         }
 
         kfac::store(args.output + i * args.output_stride + j, p);

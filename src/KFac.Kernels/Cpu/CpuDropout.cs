@@ -1,0 +1,82 @@
+using System.Runtime.Intrinsics;
+
+namespace KFac.Kernels.Cpu;
+
+/// <summary><see cref="Dropout"/> on the CPU: random words are made in the first-level cache and used at once.</summary>
+internal sealed unsafe class CpuDropout(CpuDevice device) : IDropoutKernel
+{
+    private const int Grain = 16 * 1024;
+    private const int Step = 1024;
+
+    public void Apply(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
+    {
+        if (x.IsEmpty)
+        {
+            return;
+        }
+
+        // Without gaps a seed is one long row.
+        Context context = x.IsContiguous && y.IsContiguous
+            ? new Context(key, rate, 1, x.Rows / seedRows, seedRows * x.Columns, x.Pointer, (long)seedRows * x.Columns, y.Pointer, (long)seedRows * x.Columns)
+            : new Context(key, rate, seedRows, x.Rows, x.Columns, x.Pointer, x.RowStride, y.Pointer, y.RowStride);
+        delegate*<void*, int, void> body = device.Vectors switch
+        {
+            VectorWidth.Avx512 => &Tile<PhiloxLanes512, Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &Tile<PhiloxLanes256, Simd256, Vector256<float>>,
+            _ => &Tile<PhiloxLanes1, Simd128, Vector128<float>>,
+        };
+        device.Workers.Run(context.Grid.Tiles, body, &context);
+    }
+
+    private static void Tile<TLanes, TSimd, TVector>(void* pointer, int task)
+        where TLanes : struct, IPhiloxLanes
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref Context c = ref *(Context*)pointer;
+        TileGrid.Tile tile = c.Grid[task];
+        uint* words = stackalloc uint[Step];
+        for (long row = tile.FirstRow; row < tile.EndRow; row++)
+        {
+            long end = tile.Column + tile.Columns;
+            for (long column = tile.Column; column < end; column += Step)
+            {
+                int count = (int)Math.Min(Step, end - column);
+                PhiloxWords<TLanes>.Fill(c.Key, (ulong)((row % c.SeedRows * c.Columns) + column), words, count);
+                ElementSpan<DropMap, TSimd, TVector>.Apply(
+                    c.Map, (float*)words, c.X + (row * c.XStride) + column, c.Y + (row * c.YStride) + column, null, count);
+            }
+        }
+    }
+
+    private readonly struct Context(
+        PhiloxKey key, float rate, int seedRows, int rows, long columns, float* x, long xStride, float* y, long yStride)
+    {
+        public readonly PhiloxKey Key = key;
+        public readonly DropMap Map = new(rate);
+        public readonly int SeedRows = seedRows;
+        public readonly long Columns = columns;
+        public readonly float* X = x;
+        public readonly long XStride = xStride;
+        public readonly float* Y = y;
+        public readonly long YStride = yStride;
+        public readonly TileGrid Grid = new(rows, columns, Grain);
+    }
+
+    private readonly struct DropMap(float rate) : IElementMap
+    {
+        private readonly float _scale = 1 / (1 - rate);
+
+        public static int Loads => 3;
+
+        public static int Stores => 4;
+
+        public void Apply<TSimd, TVector>(ref TVector word, ref TVector x, ref TVector y, ref TVector x3)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector dropped = TSimd.Less(SimdBoxMuller<TSimd, TVector>.Uniform(word), TSimd.Create(rate));
+            y = TSimd.Select(dropped, TSimd.Zero, TSimd.Multiply(TSimd.Create(_scale), x));
+        }
+    }
+}
