@@ -65,6 +65,10 @@ public static class NetworkFunctions
         return sum;
     }
 
+    /// <summary>Zero where a Philox number of the sequence is below the rate, else <c>x/(1 − rate)</c>.</summary>
+    public static double[] Dropout(double[] x, double rate, ulong seed, ulong sequence) =>
+        [.. x.Select((v, i) => PhiloxReference.Uniform(PhiloxReference.Word(seed, sequence, (ulong)i)) < rate ? 0 : v / (1 - rate))];
+
     /// <summary>x [examples·sharing, width] to scale·Σ over each example's rows, [examples, width].</summary>
     public static double[] Aggregate(double[] x, int sharing, int width, double scale)
     {

@@ -84,6 +84,17 @@ public sealed class Tape : IDisposable
         return Add(null, value, shape, segments, needsGradient: false);
     }
 
+    /// <summary>Records tokens, borrowed until the tape is reset; they have indices instead of a value.</summary>
+    /// <param name="context">What <see cref="Variable.Context"/> shall be, for example the source of a translation.</param>
+    /// <returns>A variable of shape [M, T, 1], or [R_M, 1] when lengths differ.</returns>
+    public Variable Tokens(in TokenSequences tokens, Variable? context = null)
+    {
+        Variable variable = Add(null, default, tokens.Shape, tokens.Segments, needsGradient: false);
+        _entries[variable.Id].Indices = tokens.Tokens;
+        _entries[variable.Id].Context = context;
+        return variable;
+    }
+
     /// <summary>An operation object of type <typeparamref name="T"/>, from the pool where there is one.</summary>
     public T Rent<T>()
         where T : TapeOperation, new()
@@ -258,6 +269,8 @@ public sealed class Tape : IDisposable
         public MatrixView<float> Value;
         public TensorShape Shape;
         public SegmentOffsets? Segments;
+        public VectorView<int> Indices;
+        public Variable? Context;
         public bool NeedsGradient;
         public MatrixView<float> Gradient;
         public bool HasGradient;

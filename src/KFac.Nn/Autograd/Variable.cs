@@ -45,6 +45,12 @@ public readonly struct Variable
     /// <summary>The value as a matrix of <c>Shape.Rows</c>×<c>Shape.Columns</c>.</summary>
     public MatrixView<float> Value => Tape.EntryOf(this).Value;
 
+    /// <summary>[rows], tokens; empty for a variable that has a value instead.</summary>
+    public VectorView<int> Indices => Tape.EntryOf(this).Indices;
+
+    /// <summary>Another input of the network that belongs to this one; null where there is none.</summary>
+    public Variable? Context => Tape.EntryOf(this).Context;
+
     /// <summary>Where each example's rows begin when examples have different numbers of rows; null otherwise.</summary>
     public SegmentOffsets? Segments => Tape.EntryOf(this).Segments;
 

@@ -5,7 +5,7 @@ namespace KFac.Nn;
 
 /// <summary>A trainable model: modules, a loss, flat parameters and the tape that runs them.</summary>
 /// <remarks>
-/// One step is <see cref="Forward"/>, <see cref="SetTargets"/>, <see cref="Backward"/>; after them any number of capture
+/// One step is <c>Forward</c>, <see cref="SetTargets"/>, <see cref="Backward"/>; after them any number of capture
 /// passes over the same forward pass. A step shaped like the one before allocates nothing. Not thread-safe.
 /// </remarks>
 public sealed class Network : ICurvatureModel, IStateful, IDisposable
@@ -112,17 +112,38 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// <exception cref="ArgumentException">There are no examples, or shapes do not fit; the message names the layer.</exception>
     public Variable Forward(MatrixView<float> inputs, TensorShape inputShape, SegmentOffsets? segments = null)
     {
-        _state = State.Empty;
-        _tape.Reset();
+        Restart();
         Variable input = _tape.Input(inputs, inputShape, segments);
         if (inputShape.Rows == 0 || input.Examples == 0)
         {
             throw new ArgumentException($"Inputs {inputShape} hold no examples; wanted at least one.", nameof(inputShape));
         }
 
-        _output = _root.Forward(_tape, input);
-        _state = State.Forwarded;
-        return _output;
+        return Run(input);
+    }
+
+    /// <summary>Runs the modules on tokens and keeps what backward passes need.</summary>
+    /// <param name="tokens">Borrowed until the next forward pass.</param>
+    /// <exception cref="ArgumentException">Shapes do not fit; the message names the layer.</exception>
+    public Variable Forward(in TokenSequences tokens)
+    {
+        Restart();
+        return Run(_tape.Tokens(tokens));
+    }
+
+    /// <summary>Runs the modules on tokens that have other tokens as <see cref="Variable.Context"/>.</summary>
+    /// <param name="tokens">What the root module is given: the target of a translation.</param>
+    /// <param name="context">As many examples: the source of a translation.</param>
+    /// <inheritdoc cref="Forward(in TokenSequences)"/>
+    public Variable Forward(in TokenSequences tokens, in TokenSequences context)
+    {
+        Restart();
+        if (tokens.Examples != context.Examples)
+        {
+            throw new ArgumentException($"{context.Examples} context sequences were given for {tokens.Examples}; wanted as many.", nameof(context));
+        }
+
+        return Run(_tape.Tokens(tokens, _tape.Tokens(context)));
     }
 
     /// <summary>Evaluates the loss of the last forward pass, term by term.</summary>
@@ -222,6 +243,19 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     {
         _tape.Dispose();
         _persistent.Dispose();
+    }
+
+    private void Restart()
+    {
+        _state = State.Empty;
+        _tape.Reset();
+    }
+
+    private Variable Run(Variable input)
+    {
+        _output = _root.Forward(_tape, input);
+        _state = State.Forwarded;
+        return _output;
     }
 
     private LossEvaluation Evaluation =>

@@ -13,7 +13,7 @@ internal static class LayerCases
     public static IReadOnlyList<string> Names { get; } =
     [
         "linear", "linear without bias", "four dimensions", "relu", "tanh", "sigmoid", "gelu", "residual", "shared twice",
-        "reshape", "mean", "sum", "inverse root", "attention", "residual attention", "layer norm", "layer norm twice",
+        "reshape", "mean", "sum", "inverse root", "attention", "residual attention", "layer norm", "layer norm twice", "dropout", "positions",
     ];
 
     public static LayerCase Make(string name) => name switch
@@ -36,6 +36,8 @@ internal static class LayerCases
         "residual attention" => ResidualAttention(),
         "layer norm" => Normalized(),
         "layer norm twice" => NormalizedTwice(),
+        "dropout" => DroppedOut(),
+        "positions" => Positions(),
         _ => throw new ArgumentException(name),
     };
 
@@ -132,6 +134,26 @@ internal static class LayerCases
                 return NetworkFunctions.Linear(LayerNormReference.Forward(hidden, p[..3], p[3..6], 0.1f), 3, p.AsSpan(6), 3, bias: true);
             });
     }
+
+    private static LayerCase DroppedOut() => new(
+        new Sequential(new DropoutLayer(0.25f), new Linear("a", 4, 5), new DropoutLayer(0.5f), new Linear("b", 5, 3)),
+        TensorShape.Of(6, 4),
+        (p, x) =>
+        {
+            double[] hidden = NetworkFunctions.Linear(NetworkFunctions.Dropout(x, 0.25, 0, 1UL << 32), 4, p.AsSpan(0, 25), 5, bias: true);
+            return NetworkFunctions.Linear(NetworkFunctions.Dropout(hidden, 0.5, 0, 2UL << 32), 5, p.AsSpan(25), 3, bias: true);
+        });
+
+    /// <summary>Shorter than there are positions.</summary>
+    private static LayerCase Positions() => new(
+        new Sequential(new Linear("a", 4, 3), new LearnedPositions("p", 7, 3), new ActivationLayer(ActivationKind.Tanh), new Linear("b", 3, 3)),
+        TensorShape.Of(3, 5, 4),
+        (p, x) =>
+        {
+            double[] rows = NetworkFunctions.Linear(x, 4, p.AsSpan(0, 15), 3, bias: true);
+            double[] placed = [.. rows.Select((value, i) => Math.Tanh(value + p[15 + (i % 15)]))];
+            return NetworkFunctions.Linear(placed, 3, p.AsSpan(36), 3, bias: true);
+        });
 
     private static double[] AttentionOf(double[] x, double[] p, int width, int keyWidth, int valueWidth, int sequence = 5)
     {

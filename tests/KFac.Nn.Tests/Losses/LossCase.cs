@@ -9,6 +9,8 @@ internal sealed class LossCase : IDisposable
 {
     public const int Width = 3;
 
+    private const float Smoothing = 0.2f;
+
     private static readonly double[,] _precision = { { 2, 0.5, 0.25 }, { 0.5, 1.5, -0.5 }, { 0.25, -0.5, 1 } };
 
     private readonly string _name;
@@ -27,6 +29,7 @@ internal sealed class LossCase : IDisposable
         Loss = name switch
         {
             "cross-entropy" => new CrossEntropyLoss(),
+            "smoothed cross-entropy" => new CrossEntropyLoss(Smoothing),
             "bernoulli" => new BernoulliLoss(),
             "squared error" => new SquaredErrorLoss(),
             _ => new SquaredErrorLoss(_precision),
@@ -48,13 +51,13 @@ internal sealed class LossCase : IDisposable
         _values = TestData.ToDouble(values);
         MatrixView<float> view = Arena.Matrix<float>(rows, Width);
         Stream.Upload<float>(outputs, view);
-        Targets targets = name == "cross-entropy"
+        Targets targets = name.EndsWith("cross-entropy", StringComparison.Ordinal)
             ? Targets.FromLabels(Stream, Arena, _labels, Width)
             : Targets.FromValues(Stream, Arena, values, rows, Width);
         Evaluation = Loss.Evaluate(Stream, Arena, view, targets);
     }
 
-    public static IReadOnlyList<string> Names { get; } = ["cross-entropy", "bernoulli", "squared error", "precision"];
+    public static IReadOnlyList<string> Names { get; } = ["cross-entropy", "smoothed cross-entropy", "bernoulli", "squared error", "precision"];
 
     public DeviceStream Stream => _device.DefaultStream;
 
@@ -74,8 +77,8 @@ internal sealed class LossCase : IDisposable
     /// <summary>[C, C] of one row.</summary>
     public double[] ReferenceHessian(int row) => _name switch
     {
-        "cross-entropy" when _labels[row] == Targets.Masked => new double[Width * Width],
-        "cross-entropy" => LossFunctions.CrossEntropyHessian(OutputRow(row)),
+        "cross-entropy" or "smoothed cross-entropy" when _labels[row] == Targets.Masked => new double[Width * Width],
+        "cross-entropy" or "smoothed cross-entropy" => LossFunctions.CrossEntropyHessian(OutputRow(row)),
         "bernoulli" => LossFunctions.BernoulliHessian(OutputRow(row), _values.AsSpan(row * Width, Width)),
         "squared error" => [1, 0, 0, 0, 1, 0, 0, 0, 1],
         _ => [.. _precision.Cast<double>()],
@@ -102,6 +105,7 @@ internal sealed class LossCase : IDisposable
         return _name switch
         {
             "cross-entropy" => LossFunctions.CrossEntropy(z, _labels[row]),
+            "smoothed cross-entropy" => SoftmaxCrossEntropyReference.SmoothedLoss(z, _labels[row], Smoothing),
             "bernoulli" => LossFunctions.Bernoulli(z, target),
             "squared error" => LossFunctions.SquaredError(z, target, [1, 0, 0, 0, 1, 0, 0, 0, 1]),
             _ => LossFunctions.SquaredError(z, target, [.. _precision.Cast<double>()]),

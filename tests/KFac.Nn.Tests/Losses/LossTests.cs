@@ -123,6 +123,7 @@ public class LossTests
 
     [Theory]
     [InlineData("cross-entropy")]
+    [InlineData("smoothed cross-entropy")]
     [InlineData("bernoulli")]
     public void Masked_targets_have_no_sampled_gradient(string name)
     {

@@ -46,6 +46,16 @@ internal sealed class TestNetwork : IDisposable
         return Network.Forward(inputs, shape, segments);
     }
 
+    /// <summary>Uploads tokens; with lengths the sequences are ragged.</summary>
+    public TokenSequences Tokens(int[] tokens, int examples, int[]? offsets = null)
+    {
+        VectorView<int> view = _arena.Vector<int>(tokens.Length);
+        Stream.Upload(tokens, view);
+        return offsets is null
+            ? TokenSequences.Uniform(view, examples)
+            : TokenSequences.Ragged(view, SegmentOffsets.FromOffsets(Stream, _arena, offsets));
+    }
+
     /// <summary>Value targets, uniform on ±1, one per output element.</summary>
     public float[] SetValueTargets(ulong seed = 31)
     {
