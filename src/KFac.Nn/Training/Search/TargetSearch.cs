@@ -6,8 +6,8 @@ namespace KFac.Nn;
 /// <summary>Tunes first-order optimizers, lets the best of them set a target, and times K-FAC to it.</summary>
 /// <remarks>
 /// In the manner of AlgoPerf (K-FAC for modern architectures, C.1 to C.4). Nesterov, AdamW and NAdamW get the same number of
-/// trials. The settings with the best validation metric are repeated with new seeds; the median of the best metrics of the
-/// repetitions is the target. K-FAC-expand and K-FAC-reduce then get as many trials over learning rate and damping, with a
+/// trials. The settings of each with the best validation metric are repeated with new seeds; the best of the medians of the
+/// repetitions' best metrics is the target. K-FAC-expand and K-FAC-reduce then get as many trials over learning rate and damping, with a
 /// schedule that is shorter by <see cref="TargetSearchOptions.KfacShare"/>, and the trial that reaches the target first is
 /// repeated with the same seeds.
 /// </remarks>
@@ -39,7 +39,7 @@ public sealed class TargetSearch
     /// <param name="progress">Told after each run: its name, its index among those of this name, their number, and the run.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="OperationCanceledException">The search was asked to stop.</exception>
-    /// <exception cref="TrainingException">Every trial of every reference optimizer diverged.</exception>
+    /// <exception cref="TrainingException">The reference optimizers diverged.</exception>
     public static TargetSearchResult Run(
         Device device,
         TargetSearchOptions options,
@@ -71,15 +71,15 @@ public sealed class TargetSearch
             references.Add((space, trials, BestOf(trials)));
         }
 
-        var best = references.MinBy(reference => Order(reference.Chosen));
-        if (best.Chosen.Diverged)
+        List<List<SearchRun>> repeated = [.. references.Select(reference => Repeat(reference.Chosen, target: null))];
+        List<double> medians = [.. repeated.Select(runs => Median(runs.Select(Order)))];
+        int setter = medians.IndexOf(medians.Min());
+        if (double.IsInfinity(medians[setter]))
         {
-            throw new TrainingException("Every trial of the reference optimizers diverged; try smaller learning rates.", 0);
+            throw new TrainingException("The reference optimizers diverged; try smaller learning rates.", 0);
         }
 
-        List<List<SearchRun>> repeated = [.. references.Select(reference => Repeat(reference.Chosen, target: null))];
-        int setter = references.IndexOf(best);
-        var target = new TrainingTarget(_options.MetricName, Median(repeated[setter].Select(run => run.Best(_options.MetricName))));
+        var target = new TrainingTarget(_options.MetricName, HigherIsBetter ? -medians[setter] : medians[setter]);
         List<SearchRow> rows = [.. references.Select((reference, i) => Row(reference.Space, reference.Trials, reference.Chosen, repeated[i], target))];
         SearchRow setting = rows[setter];
         foreach (SharingApproximation approximation in (SharingApproximation[])[SharingApproximation.Expand, SharingApproximation.Reduce])
