@@ -38,7 +38,7 @@ public interface ICurvatureModel
     /// <summary>The setting of the loss: M·R terms are expand, M terms reduce.</summary>
     SharingApproximation LossSetting { get; }
 
-    /// <summary>Terms of the loss in the last forward pass: M, or M·R in the expand setting. A mean-reduced loss divides by it.</summary>
+    /// <summary>Terms of the loss in the last forward pass: M, or M·R in the expand setting; masked rows may be left out. A mean-reduced loss divides by it.</summary>
     int LossTerms { get; }
 
     /// <summary>Hands over every layer's inputs of the last forward pass.</summary>

@@ -4,29 +4,38 @@ namespace KFac.Kernels;
 /// <remarks>Checked once, here, on the host; operations trust it. An example may have no rows.</remarks>
 public sealed class SegmentOffsets
 {
-    private readonly int[] _offsets;
+    private int[] _offsets = [0];
+    private int _count = 1;
 
-    private SegmentOffsets(int[] offsets, VectorView<int> view)
+    private SegmentOffsets()
     {
-        _offsets = offsets;
-        View = view;
     }
 
     /// <summary>Number of examples M.</summary>
-    public int Segments => _offsets.Length - 1;
+    public int Segments => _count - 1;
 
     /// <summary>Number of rows R_M.</summary>
-    public int Rows => _offsets[^1];
+    public int Rows => _offsets[_count - 1];
 
     /// <summary>The M+1 offsets on the host.</summary>
-    public ReadOnlySpan<int> Host => _offsets;
+    public ReadOnlySpan<int> Host => _offsets.AsSpan(0, _count);
 
     /// <summary>The M+1 offsets on the device.</summary>
-    internal VectorView<int> View { get; }
+    internal VectorView<int> View { get; private set; }
 
     /// <summary>Makes offsets from M+1 ascending numbers that start at 0.</summary>
     /// <exception cref="ArgumentException">Names the first offending entry.</exception>
     public static SegmentOffsets FromOffsets(DeviceStream stream, Arena arena, ReadOnlySpan<int> offsets)
+    {
+        var segments = new SegmentOffsets();
+        segments.Refill(stream, arena, offsets);
+        return segments;
+    }
+
+    /// <summary>Replaces the offsets, in host memory that stays: once the sizes have settled nothing is allocated there.</summary>
+    /// <remarks>Refused offsets leave the old ones. What would still use those, such as a tape's backward pass, must have ended.</remarks>
+    /// <exception cref="ArgumentException">Names the first offending entry.</exception>
+    public void Refill(DeviceStream stream, Arena arena, ReadOnlySpan<int> offsets)
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(arena);
@@ -43,9 +52,15 @@ public sealed class SegmentOffsets
             }
         }
 
-        VectorView<int> view = arena.Vector<int>(offsets.Length);
-        stream.Upload(offsets, view);
-        return new SegmentOffsets(offsets.ToArray(), view);
+        if (_offsets.Length < offsets.Length)
+        {
+            _offsets = new int[offsets.Length];
+        }
+
+        offsets.CopyTo(_offsets);
+        _count = offsets.Length;
+        View = arena.Vector<int>(_count);
+        stream.Upload(offsets, View);
     }
 
     /// <summary>Makes offsets from one example index per row, non-decreasing.</summary>

@@ -41,6 +41,9 @@ public sealed class Tape : IDisposable
     /// <summary>Names the random numbers of the forward pass; a training loop gives each step a key of its own.</summary>
     public PhiloxKey RandomKey { get; set; }
 
+    /// <summary>How the rows hang together, for layers on graphs; null elsewhere. Forgotten by <see cref="Reset"/>.</summary>
+    public GraphStructure? Graph { get; set; }
+
     /// <summary>Number of values recorded.</summary>
     public int Count => _count;
 
@@ -63,6 +66,7 @@ public sealed class Tape : IDisposable
         Array.Clear(_entries, 0, _count);
         _count = 0;
         _randomUses = 0;
+        Graph = null;
         GradientElements = 0;
         Generation++;
         Memory.Reset();

@@ -10,6 +10,9 @@ public readonly record struct Targets(VectorView<int> Labels, MatrixView<float> 
     /// <summary>What marks a row without a target.</summary>
     public const int Masked = -1;
 
+    /// <summary>Rows with a target, which a mean-reduced loss divides by; 0 where all rows count, with or without one.</summary>
+    public int Terms { get; init; }
+
     /// <summary>Labels that are on the device already; they must be −1 to C − 1.</summary>
     public static Targets Of(VectorView<int> labels) => new(labels, default);
 

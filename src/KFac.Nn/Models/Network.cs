@@ -98,7 +98,9 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
             : SharingApproximation.Expand;
 
     /// <inheritdoc/>
-    public int LossTerms => Output.Value.Rows;
+    /// <remarks>Rows of the output, or of them those with a target where <see cref="Targets.Terms"/> says how many.</remarks>
+    public int LossTerms =>
+        _state == State.Evaluated && _evaluation.Targets.Terms > 0 ? _evaluation.Targets.Terms : Output.Value.Rows;
 
     /// <summary>The output of the last forward pass, [M, …, C]; valid until the next one.</summary>
     /// <exception cref="InvalidOperationException">There was no forward pass.</exception>
@@ -109,10 +111,12 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// <param name="inputs">[inputShape.Rows, P], borrowed until the next forward pass.</param>
     /// <param name="inputShape">[M, sharing dimensions…, P], or [R_M, P] with <paramref name="segments"/>.</param>
     /// <param name="segments">Where each example's rows begin, when that differs between examples.</param>
+    /// <param name="graph">How the rows hang together, for layers on graphs; borrowed until the next forward pass.</param>
     /// <exception cref="ArgumentException">There are no examples, or shapes do not fit; the message names the layer.</exception>
-    public Variable Forward(MatrixView<float> inputs, TensorShape inputShape, SegmentOffsets? segments = null)
+    public Variable Forward(MatrixView<float> inputs, TensorShape inputShape, SegmentOffsets? segments = null, GraphStructure? graph = null)
     {
         Restart();
+        _tape.Graph = graph;
         Variable input = _tape.Input(inputs, inputShape, segments);
         if (inputShape.Rows == 0 || input.Examples == 0)
         {
@@ -155,12 +159,12 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         _state = State.Evaluated;
     }
 
-    /// <summary>The loss, averaged over all <see cref="LossTerms"/>, masked ones included; waits for the device.</summary>
+    /// <summary>The loss, averaged over all <see cref="LossTerms"/>; waits for the device.</summary>
     public double MeanLoss()
     {
         VectorView<float> losses = Evaluation.Losses;
         Reduction.Sum(_stream, losses.AsMatrix(1, losses.Length), _sum);
-        return _stream.Read(_sum) / losses.Length;
+        return _stream.Read(_sum) / LossTerms;
     }
 
     /// <summary>Rows of the output whose largest element stands at the label; waits for the device.</summary>
@@ -288,9 +292,10 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
                 _loss.HessianRoot(_stream, evaluation, first, seeds);
                 break;
             case CurvatureKind.MonteCarlo:
-                for (int i = 0; i < seeds.Rows / LossTerms; i++)
+                int rows = Output.Value.Rows;
+                for (int i = 0; i < seeds.Rows / rows; i++)
                 {
-                    MatrixView<float> block = seeds.RowRange(i * LossTerms, LossTerms);
+                    MatrixView<float> block = seeds.RowRange(i * rows, rows);
                     _loss.SampledGradient(_stream, _tape.PassMemory, evaluation, key, first + i, block);
                 }
 

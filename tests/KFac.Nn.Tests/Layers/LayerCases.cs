@@ -5,7 +5,19 @@ namespace KFac.Nn.Tests;
 
 /// <summary>A small network, and the same function in float64.</summary>
 /// <param name="Forward">From flat parameters and flat inputs to flat outputs.</param>
-internal sealed record LayerCase(Module Root, TensorShape Input, Func<double[], double[], double[]> Forward);
+/// <param name="Graph">What the layers read besides their input; null for nothing.</param>
+internal sealed record LayerCase(
+    Module Root, TensorShape Input, Func<double[], double[], double[]> Forward, Func<TestNetwork, LayerGraph>? Graph = null)
+{
+    private LayerGraph? _graph;
+
+    /// <summary>Where examples' rows begin, and how rows hang together.</summary>
+    public LayerGraph GraphOf(TestNetwork test) => _graph ??= Graph?.Invoke(test) ?? default(LayerGraph);
+
+    public Variable Run(TestNetwork test) => test.Forward(Input, GraphOf(test).Segments, graph: GraphOf(test).Structure);
+}
+
+internal readonly record struct LayerGraph(SegmentOffsets? Segments, GraphStructure? Structure);
 
 /// <summary>One case per layer kind, by a name that shows in the test's.</summary>
 internal static class LayerCases
@@ -14,6 +26,7 @@ internal static class LayerCases
     [
         "linear", "linear without bias", "four dimensions", "relu", "tanh", "sigmoid", "gelu", "residual", "shared twice",
         "reshape", "mean", "sum", "inverse root", "attention", "residual attention", "layer norm", "layer norm twice", "dropout", "positions",
+        .. GraphLayerCases.Names,
     ];
 
     public static LayerCase Make(string name) => name switch
@@ -38,7 +51,7 @@ internal static class LayerCases
         "layer norm twice" => NormalizedTwice(),
         "dropout" => DroppedOut(),
         "positions" => Positions(),
-        _ => throw new ArgumentException(name),
+        _ => GraphLayerCases.Make(name),
     };
 
     private static LayerCase TwoLayers(ActivationKind kind, Func<double, double> function, TensorShape input) => new(

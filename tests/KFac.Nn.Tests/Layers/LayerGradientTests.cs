@@ -21,7 +21,7 @@ public class LayerGradientTests
     {
         LayerCase layers = LayerCases.Make(name);
         using var test = new TestNetwork(layers.Root, new SquaredErrorLoss());
-        Variable output = test.Forward(layers.Input);
+        Variable output = layers.Run(test);
         double[] expected = layers.Forward(TestData.ToDouble(test.Parameters), TestData.ToDouble(test.Inputs));
         ErrorBound.AssertWithinAndSharp(test.Read(output.Value), expected, Tolerance(expected), name);
     }
@@ -32,7 +32,7 @@ public class LayerGradientTests
     {
         LayerCase layers = LayerCases.Make(name);
         using var test = new TestNetwork(layers.Root, LossFor(name));
-        test.Forward(layers.Input);
+        layers.Run(test);
         float[] targets = test.SetValueTargets();
         test.Network.Backward();
 
@@ -49,7 +49,7 @@ public class LayerGradientTests
     {
         LayerCase layers = LayerCases.Make(name);
         using var test = new TestNetwork(layers.Root, LossFor(name));
-        test.Forward(layers.Input);
+        layers.Run(test);
         test.SetValueTargets();
         Capture inputs = test.CaptureInputs();
         Capture gradients = test.CaptureOutputGradients(CurvatureKind.Empirical);
@@ -69,7 +69,7 @@ public class LayerGradientTests
     {
         LayerCase layers = LayerCases.Make(name);
         using var test = new TestNetwork(layers.Root, LossFor(name));
-        test.Forward(layers.Input);
+        layers.Run(test);
         test.SetValueTargets();
         var training = new TrainingCapture(test);
         test.Network.Backward(training);

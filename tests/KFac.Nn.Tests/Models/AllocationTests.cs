@@ -27,10 +27,10 @@ public class AllocationTests
     {
         LayerCase layers = LayerCases.Make(name);
         using var test = new TestNetwork(layers.Root, new SquaredErrorLoss());
-        MatrixView<float> output = test.Forward(layers.Input).Value;
+        MatrixView<float> output = layers.Run(test).Value;
         Targets targets = Targets.FromValues(
             test.Stream, test.Arena, new float[output.Rows * output.Columns], output.Rows, output.Columns);
-        AssertStepAllocatesNothing(test, layers.Input, targets);
+        AssertStepAllocatesNothing(test, layers.Input, targets, layers.GraphOf(test));
     }
 
     [Theory]
@@ -44,28 +44,28 @@ public class AllocationTests
         AssertStepAllocatesNothing(test, TensorShape.Of(3, 4), targets);
     }
 
-    private static void AssertStepAllocatesNothing(TestNetwork test, TensorShape shape, Targets targets)
+    private static void AssertStepAllocatesNothing(TestNetwork test, TensorShape shape, Targets targets, LayerGraph graph = default)
     {
         MatrixView<float> inputs = test.Arena.Matrix<float>(shape.Rows, shape.Columns);
         Elementwise.Fill(test.Stream, 0.5f, inputs);
         var sink = new EmptySink();
         for (int warmUp = 0; warmUp < 3; warmUp++)
         {
-            Step(test.Network, inputs, shape, targets, sink);
+            Step(test.Network, inputs, shape, targets, graph, sink);
         }
 
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int step = 0; step < 5; step++)
         {
-            Step(test.Network, inputs, shape, targets, sink);
+            Step(test.Network, inputs, shape, targets, graph, sink);
         }
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
-    private static void Step(Network network, MatrixView<float> inputs, TensorShape shape, Targets targets, EmptySink sink)
+    private static void Step(Network network, MatrixView<float> inputs, TensorShape shape, Targets targets, LayerGraph graph, EmptySink sink)
     {
-        network.Forward(inputs, shape);
+        network.Forward(inputs, shape, graph.Segments, graph.Structure);
         network.SetTargets(targets);
         network.Backward(sink);
         network.CaptureInputs(sink);

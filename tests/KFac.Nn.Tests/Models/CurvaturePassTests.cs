@@ -14,7 +14,7 @@ public class CurvaturePassTests
     {
         LayerCase layers = LayerCases.Make("tanh");
         using var test = new TestNetwork(layers.Root, new CrossEntropyLoss());
-        test.Forward(layers.Input);
+        layers.Run(test);
         test.SetLabelTargets();
         Capture inputs = test.CaptureInputs();
         Capture gradients = test.CaptureOutputGradients(CurvatureKind.Exact);
@@ -163,7 +163,7 @@ public class CurvaturePassTests
     {
         LayerCase layers = LayerCases.Make(name);
         var test = new TestNetwork(layers.Root, new SquaredErrorLoss(), seedMemory: seedMemory);
-        test.Forward(layers.Input);
+        layers.Run(test);
         test.SetValueTargets();
         return test;
     }

@@ -133,7 +133,7 @@ public class NetworkTests
     {
         LayerCase layers = LayerCases.Make(name);
         var test = new TestNetwork(layers.Root, new SquaredErrorLoss());
-        test.Forward(layers.Input);
+        layers.Run(test);
         test.SetValueTargets();
         return test;
     }

@@ -38,12 +38,12 @@ internal sealed class TestNetwork : IDisposable
     public float[] Inputs { get; private set; } = [];
 
     /// <summary>Runs a forward pass on inputs uniform on ±1.</summary>
-    public Variable Forward(TensorShape shape, SegmentOffsets? segments = null, ulong seed = 21)
+    public Variable Forward(TensorShape shape, SegmentOffsets? segments = null, ulong seed = 21, GraphStructure? graph = null)
     {
         Inputs = TestData.Uniform(shape.Rows * shape.Columns, seed);
         MatrixView<float> inputs = _arena.Matrix<float>(shape.Rows, shape.Columns);
         Stream.Upload<float>(Inputs, inputs);
-        return Network.Forward(inputs, shape, segments);
+        return Network.Forward(inputs, shape, segments, graph);
     }
 
     /// <summary>Uploads tokens; with lengths the sequences are ragged.</summary>

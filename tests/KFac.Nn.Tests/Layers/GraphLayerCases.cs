@@ -1,0 +1,55 @@
+using KFac.Kernels;
+using KFac.Reference;
+
+namespace KFac.Nn.Tests;
+
+/// <summary>One case per kind of layer on graphs.</summary>
+internal static class GraphLayerCases
+{
+    public static IReadOnlyList<(int Source, int Target)> Edges { get; } = [(0, 1), (1, 2), (2, 0), (3, 1), (1, 3), (4, 4), (0, 1)];
+
+    public static IReadOnlyList<string> Names { get; } = ["graph convolution", "narrow graph convolution", "two graph convolutions"];
+
+    public static LayerCase Make(string name) => name switch
+    {
+        "graph convolution" => Convolutions([2, 3], bias: true),
+        "narrow graph convolution" => Convolutions([4, 3], bias: true),
+        "two graph convolutions" => Convolutions([4, 2, 3], bias: false),
+        _ => throw new ArgumentException(name),
+    };
+
+    /// <summary>One graph of six nodes, the last two without neighbours; edges doubled, both ways, and from a node to itself.</summary>
+    public static Graphs SixNodes() => new(
+        [0, 6], [0, Edges.Count], [.. Edges.Select(static edge => edge.Source)], [.. Edges.Select(static edge => edge.Target)]);
+
+    private static LayerCase Convolutions(int[] widths, bool bias)
+    {
+        double[,] adjacency = GraphFunctions.NormalizedAdjacency(6, Edges);
+        List<Module> modules = [];
+        for (int i = 1; i < widths.Length; i++)
+        {
+            modules.AddRange(i > 1 ? [new ActivationLayer(ActivationKind.Tanh)] : []);
+            modules.Add(new GraphConvolution($"c{i}", widths[i - 1], widths[i], bias));
+        }
+
+        return new(new Sequential([.. modules]), TensorShape.Of(6, widths[0]), Forward, MakeGraph);
+
+        double[] Forward(double[] p, double[] x)
+        {
+            int offset = 0;
+            for (int i = 1; i < widths.Length; i++)
+            {
+                x = i > 1 ? NetworkFunctions.Map(x, Math.Tanh) : x;
+                int length = widths[i] * (widths[i - 1] + (bias ? 1 : 0));
+                double[] aggregated = GraphFunctions.Multiply(adjacency, x, widths[i - 1]);
+                x = NetworkFunctions.Linear(aggregated, widths[i - 1], p.AsSpan(offset, length), widths[i], bias);
+                offset += length;
+            }
+
+            return x;
+        }
+    }
+
+    private static LayerGraph MakeGraph(TestNetwork test) => new(
+        null, new GraphStructure { NormalizedAdjacency = NormalizedAdjacency.Of(test.Stream, test.Arena, SixNodes()) });
+}
