@@ -40,10 +40,12 @@ internal sealed class CommandContext(
     /// <summary>Whether the option was given, rather than left to its default.</summary>
     public bool IsGiven(Option option) => parse.GetResult(option) is { Implicit: false };
 
-    /// <summary>Opens the device of <c>--device</c> with <c>--threads</c> and <c>--precision</c>; the caller disposes it.</summary>
+    /// <summary>Opens the device of <c>--device</c> with <c>--threads</c>, <c>--vector-width</c> and <c>--precision</c>; the caller disposes it.</summary>
     /// <exception cref="DeviceUnavailableException">It cannot be used here.</exception>
     public Device OpenDevice() =>
-        Device.Open(common.Device, new DeviceOptions { Threads = common.Threads, Precision = common.Precision });
+        Device.Open(
+            common.Device,
+            new DeviceOptions { Threads = common.Threads, MaxVectorWidth = common.VectorWidth, Precision = common.Precision });
 
     /// <summary>Prints the command's result on standard output: one JSON object with <c>--json</c>, else text for people.</summary>
     /// <param name="type">From a source-generated context, so that the tool can be compiled ahead of time.</param>

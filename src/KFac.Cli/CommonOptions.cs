@@ -16,6 +16,15 @@ internal sealed class CommonOptions
     private readonly Option<int?> _threads = OptionFactory.OptionalNumber<int>(
         "--threads", "N", "Threads of the CPU device; all cores when absent.", static value => value is >= 1 and <= 1024, "a whole number from 1 to 1024");
 
+    private readonly Option<string> _vectorWidth = OptionFactory.Choice(
+        "--vector-width",
+        "Bits of the widest vectors that the CPU device may use: 128 are the portable path, 256 AVX2, 512 AVX-512.",
+        "widest",
+        "128",
+        "256",
+        "512",
+        "widest");
+
     private readonly Option<ulong> _seed = OptionFactory.Number<ulong>(
         "--seed", "S", "Seed of all random numbers.", 0, static _ => true, "a whole number from 0 to 2⁶⁴ − 1");
 
@@ -32,7 +41,7 @@ internal sealed class CommonOptions
     /// <summary>Makes the options valid on every command below <paramref name="root"/>.</summary>
     public void AddTo(RootCommand root)
     {
-        foreach (Option option in (Option[])[_device, _threads, _precision, _seed, _json, _verbose])
+        foreach (Option option in (Option[])[_device, _threads, _vectorWidth, _precision, _seed, _json, _verbose])
         {
             option.Recursive = true;
             root.Add(option);
@@ -43,10 +52,19 @@ internal sealed class CommonOptions
     public CommonValues Read(ParseResult parse) => new(
         parse.GetRequiredValue(_device),
         parse.GetValue(_threads),
+        WidthOf(parse.GetRequiredValue(_vectorWidth)),
         Enum.Parse<MatrixPrecision>(parse.GetRequiredValue(_precision), ignoreCase: true),
         parse.GetValue(_seed),
         parse.GetValue(_json),
         parse.GetValue(_verbose));
+
+    private static VectorWidth WidthOf(string bits) => bits switch
+    {
+        "128" => VectorWidth.Portable,
+        "256" => VectorWidth.Avx2,
+        "512" => VectorWidth.Avx512,
+        _ => VectorWidth.Widest,
+    };
 
     private static bool IsDevice(string text) => text is "cpu" or "cuda" or "auto"
         || (text.StartsWith("cuda:", StringComparison.Ordinal)
@@ -56,8 +74,9 @@ internal sealed class CommonOptions
 /// <summary>Values of the <see cref="CommonOptions"/>.</summary>
 /// <param name="Device"><c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>auto</c>.</param>
 /// <param name="Threads">Threads of the CPU device; null for every core.</param>
+/// <param name="VectorWidth">The widest vectors that the CPU device may use.</param>
 /// <param name="Precision">How a GPU multiplies matrices.</param>
 /// <param name="Seed">Seed of all random numbers.</param>
 /// <param name="Json">Whether the result is printed as JSON.</param>
 /// <param name="Verbose">Whether a failure prints its stack trace.</param>
-internal sealed record CommonValues(string Device, int? Threads, MatrixPrecision Precision, ulong Seed, bool Json, bool Verbose);
+internal sealed record CommonValues(string Device, int? Threads, VectorWidth VectorWidth, MatrixPrecision Precision, ulong Seed, bool Json, bool Verbose);

@@ -51,6 +51,18 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     [Fact]
+    public void Narrower_vectors_can_be_asked_for_and_are_recorded()
+    {
+        _kfac.RunJson(["bench", "gemm", "--shape", "2,3,4", "--vector-width", "128", "--out", _kfac["result.json"], .. _quick]);
+        JsonElement environment = JsonDocument.Parse(File.ReadAllText(_kfac["result.json"])).RootElement.GetProperty("environment");
+        Assert.Contains("Portable vectors", environment.GetProperty("device").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Refuses_a_vector_width_that_there_is_not() =>
+        _kfac.RunFails(2, "--vector-width is '64'; wanted 128, 256, 512 or widest.", ["bench", "gemm", "--vector-width", "64"]);
+
+    [Fact]
     public void One_approximation_can_be_chosen()
     {
         JsonElement json = _kfac.RunJson(["bench", "factors", "--shape", "2,3,4", "--approx", "reduce", .. _quick]);

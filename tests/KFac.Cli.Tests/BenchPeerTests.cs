@@ -69,6 +69,19 @@ public sealed class BenchPeerTests : IDisposable
     }
 
     [SkippableFact]
+    public void A_form_that_the_peer_lacks_is_left_out()
+    {
+        WriteStandIn(":", """echo '{"name":"stand-in","warnings":[],"lacks":["ssyrk"]}'""", Ready, Time);
+        Assert.Equal(["matmul"], Forms());
+        WriteStandIn(":", Greeting, Ready, Time);
+        Assert.Equal(["matmul", "ssyrk"], Forms());
+
+        IEnumerable<string?> Forms() => _kfac
+            .RunJson(["bench", "factors", "--shape", "2,3,4", "--approx", "expand", "--against", _kfac["python"], .. _quick])
+            .GetProperty("results").EnumerateArray().Select(static each => each.GetProperty("peer").GetProperty("form").GetString());
+    }
+
+    [SkippableFact]
     public void What_is_unfair_to_the_peer_is_said()
     {
         WriteStandIn(":", """echo '{"name":"stand-in","warnings":["its BLAS is slow"]}'""", Ready, Time);

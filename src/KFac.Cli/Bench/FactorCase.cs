@@ -9,17 +9,22 @@ namespace KFac.Cli;
 /// and is measured by that.</remarks>
 internal sealed class FactorCase : BenchCase
 {
+    private const string Matmul = "matmul";
+
     private readonly Arena _arena;
     private readonly FactorShape _shape;
     private readonly SharingApproximation _approximation;
+    private readonly string _form;
     private readonly ColdInputs _inputs;
     private readonly MatrixView<float> _factor;
 
-    public FactorCase(Device device, FactorShape shape, SharingApproximation approximation, ulong seed)
+    /// <param name="form">How the peer does it, one of <see cref="Forms"/>.</param>
+    public FactorCase(Device device, FactorShape shape, SharingApproximation approximation, string form, ulong seed)
     {
         _arena = new Arena(device);
         _shape = shape;
         _approximation = approximation;
+        _form = form;
         _factor = _arena.Matrix<float>(shape.Width, shape.Width);
         _inputs = new ColdInputs(_arena, Rows, shape.Width, seed, sequence: 1);
     }
@@ -29,6 +34,8 @@ internal sealed class FactorCase : BenchCase
     public override string Shape => _shape.ToString();
 
     public override string Approximation => FactorShape.NameOf(_approximation);
+
+    public override string? PeerForm => _form;
 
     public override double? Operations => _approximation == SharingApproximation.Expand
         ? (double)Rows * _shape.Width * (_shape.Width + 1)
@@ -45,10 +52,16 @@ internal sealed class FactorCase : BenchCase
         ["sharing"] = _shape.Sharing,
         ["width"] = _shape.Width,
         ["approximation"] = Approximation,
+        ["form"] = _form,
         ["copies"] = _inputs.Count,
     };
 
     private int Rows => _shape.Examples * _shape.Sharing;
+
+    /// <summary>The peer's forms: <c>matmul</c> multiplies with <c>X.T @ X</c>, <c>ssyrk</c> lets BLAS compute one triangle, which
+    /// is less than PyTorch can use and than ours, which writes both.</summary>
+    public static string[] Forms(SharingApproximation approximation) =>
+        approximation == SharingApproximation.Expand ? [Matmul, "ssyrk"] : [Matmul];
 
     public override void Run()
     {

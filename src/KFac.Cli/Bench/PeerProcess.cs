@@ -35,6 +35,9 @@ internal sealed class PeerProcess : IDisposable
     /// <summary>What makes the comparison unfair to the peer.</summary>
     public IReadOnlyList<string> Warnings { get; private set; } = [];
 
+    /// <summary>Forms of cases (<see cref="BenchCase.PeerForm"/>) that it cannot do here.</summary>
+    public IReadOnlyList<string> Lacks { get; private set; } = [];
+
     /// <summary>Starts the interpreter and waits until it has loaded PyTorch.</summary>
     /// <exception cref="IOException">It cannot be started, has no PyTorch, or does not answer as it should.</exception>
     public static PeerProcess Start(string python, Device device, MatrixPrecision precision, CancellationToken cancellation)
@@ -141,8 +144,11 @@ internal sealed class PeerProcess : IDisposable
     {
         JsonNode name = Ask(greeting, "name");
         Name = name.GetValueKind() == JsonValueKind.String ? name.GetValue<string>() : name.ToJsonString();
-        Warnings = name.Parent!["warnings"] is JsonArray warnings ? [.. warnings.Select(static warning => $"{warning}")] : [];
+        Warnings = Texts(name.Parent!["warnings"]);
+        Lacks = Texts(name.Parent["lacks"]);
     }
+
+    private static string[] Texts(JsonNode? list) => list is JsonArray texts ? [.. texts.Select(static text => $"{text}")] : [];
 
     /// <summary>Sends one line, waits for one, and returns the wanted member of the answer.</summary>
     private JsonNode Ask(JsonObject request, string wanted)

@@ -1,12 +1,13 @@
 """The peer of `kfac bench --against`: does the same work in PyTorch, one timed round at a time.
 
 Reads one JSON object a line on standard input and answers each with one line on standard output:
-    {"threads": N}               -> {"name": TEXT, "warnings": [TEXT]}   once, first; on a GPU with
+    {"threads": N}               -> {"name": TEXT, "warnings": [TEXT], "lacks": [FORM]}   once, first; on a GPU with
                                     "device": "cuda:N" and "tf32": whether its matrix products may take TF32
     {"case": NAME, SIZES...}     -> {"ready": true}                      prepares a case, and runs it once
     {"seconds": S}               -> {"medianSeconds": T}                 runs it for at least S seconds
 On a GPU a run is timed by events of its stream.
 """
+import ctypes
 import itertools
 import json
 import os
@@ -18,15 +19,30 @@ import torch
 import torch.nn.functional as F
 
 
-def describe():
+def loaded_libraries(name):
     with open("/proc/self/maps") as maps:
-        libraries = {line.split()[-1] for line in maps if "openblas" in line}
+        return sorted({line.split()[-1] for line in maps if name in line})
+
+
+def find_ssyrk():
+    """cblas_ssyrk of the BLAS that PyTorch itself has loaded, or None."""
+    for path in loaded_libraries("blas"):
+        try:
+            return ctypes.CDLL(path).cblas_ssyrk
+        except (OSError, AttributeError):
+            pass
+    return None
+
+
+def describe():
+    libraries = loaded_libraries("openblas")
     warnings = []
     if libraries and "OPENBLAS_CORETYPE" not in os.environ:
         warnings.append("OPENBLAS_CORETYPE is not set; OpenBLAS may take generic kernels (SkylakeX where there is AVX-512)")
     if any("pthread" in library for library in libraries):
         warnings.append("OpenBLAS has threads of its own beside PyTorch's; put its OpenMP build first in LD_LIBRARY_PATH")
-    return {"name": "PyTorch " + torch.__version__, "warnings": warnings}
+    lacks = [] if find_ssyrk() else ["ssyrk"]
+    return {"name": "PyTorch " + torch.__version__, "warnings": warnings, "lacks": lacks}
 
 
 def choose_gpu(request):
@@ -35,7 +51,20 @@ def choose_gpu(request):
     torch.backends.cudnn.allow_tf32 = request["tf32"]
     name = torch.cuda.get_device_name(request["device"])
     mode = "TF32 allowed" if request["tf32"] else "float32"
-    return {"name": f"PyTorch {torch.__version__} on {name}, {mode}", "warnings": []}
+    return {"name": f"PyTorch {torch.__version__} on {name}, {mode}", "warnings": [], "lacks": ["ssyrk"]}
+
+
+def ssyrk_into(c):
+    """The lower triangle of alpha * A^T A into c, by BLAS."""
+    row_major, lower, transposed = 101, 122, 112
+    function, size = find_ssyrk(), ctypes.c_int(len(c))
+    function.restype = None
+
+    def run(a, alpha):
+        function(row_major, lower, transposed, size, ctypes.c_int(len(a)), ctypes.c_float(alpha),
+                 ctypes.c_void_p(a.data_ptr()), size, ctypes.c_float(0), ctypes.c_void_p(c.data_ptr()), size)
+
+    return run
 
 
 def factor(case):
@@ -50,6 +79,9 @@ def factor(case):
         a = next(copies).mean(1)
         return (a.T @ a).mul_(1 / m)
 
+    if case["form"] == "ssyrk":
+        ssyrk = ssyrk_into(torch.empty(p, p))
+        return lambda: ssyrk(next(copies).view(m * r, p), 1 / (m * r))
     return expand if case["approximation"] == "expand" else reduce
 
 

@@ -59,7 +59,7 @@ internal abstract class BenchCommand : KfacCommand
         MachineLimits limits = MachineLimits.Measure(device, context.Cancellation);
         var rounds = new BenchRounds(device.DefaultStream, context.Get(_rounds), context.Get(_seconds), peer, context.Cancellation);
         string[] warnings = [.. limits.BusyWarning(device.Threads) is string busy ? [busy] : Array.Empty<string>(), .. peer?.Warnings ?? []];
-        var result = new BenchResult(null, device.Name, device.Threads, limits, warnings, Measure(context, cases, device, rounds, limits, peer?.Name));
+        var result = new BenchResult(null, device.Name, device.Threads, limits, warnings, Measure(context, cases, device, rounds, limits, peer));
         if (target is not null)
         {
             BenchResult documented = result with { Environment = BenchEnvironment.Read(device, context.CommandText) };
@@ -83,20 +83,25 @@ internal abstract class BenchCommand : KfacCommand
         Device device,
         BenchRounds rounds,
         MachineLimits limits,
-        string? peerName)
+        PeerProcess? peer)
     {
         var results = new List<BenchMeasurement>();
         foreach (Func<Device, BenchCase> prepare in cases)
         {
             using BenchCase each = prepare(device);
+            if (each.PeerForm is string form && peer?.Lacks.Contains(form) == true)
+            {
+                continue;
+            }
+
             if (context.Progress.Profile.Out.IsTerminal)
             {
                 context.Progress.WriteLine($"{results.Count + 1}/{cases.Count} {each.Operation} {each.Shape} {each.Approximation}");
             }
 
             (double seconds, double? peerSeconds) = rounds.Measure(each);
-            PeerMeasurement? peer = peerSeconds is double time ? new PeerMeasurement(peerName!, each.PeerForm, time, time / seconds) : null;
-            results.Add(BenchMeasurement.Of(each, seconds, limits, peer));
+            PeerMeasurement? theirs = peerSeconds is double time ? new PeerMeasurement(peer!.Name, each.PeerForm, time, time / seconds) : null;
+            results.Add(BenchMeasurement.Of(each, seconds, limits, theirs));
         }
 
         return results;

@@ -7,7 +7,7 @@ namespace KFac.Cli;
 
 /// <summary><c>kfac bench factors</c>: Kronecker factors from a layer's inputs.</summary>
 /// <remarks>Where shapes of one kind are given, only those are timed. Graphs of different sizes are reduced only: under expand
-/// they are rows like any others. A convolution is timed once for every form that the peer has, each in rounds with ours.</remarks>
+/// they are rows like any others. A factor is timed once for every form that the peer has, each in rounds with ours.</remarks>
 internal sealed class BenchFactorsCommand : BenchCommand
 {
     private const int LargestWidth = 32768;
@@ -62,7 +62,8 @@ internal sealed class BenchFactorsCommand : BenchCommand
         [
             .. from approximation in approximations
                from shape in all ? FactorShape.Defaults : context.Required(_shapes)
-               select (Func<Device, BenchCase>)(device => new FactorCase(device, shape, approximation, context.Seed)),
+               from form in FactorCase.Forms(approximation).Take(HasPeer(context) ? int.MaxValue : 1)
+               select (Func<Device, BenchCase>)(device => new FactorCase(device, shape, approximation, form, context.Seed)),
             .. from shape in approximations.Contains(SharingApproximation.Reduce) ? ragged : []
                select (Func<Device, BenchCase>)(device => new RaggedCase(device, shape, context.Seed)),
             .. from approximation in approximations
