@@ -19,6 +19,7 @@ internal static class CudaKernels
         BernoulliCrossEntropy = new CudaBernoulliCrossEntropy(stream),
         LayerNorm = new CudaLayerNorm(stream),
         SparseProduct = new CudaSparseProduct(stream),
+        Attention = new CudaAttention(stream),
         Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),
     };

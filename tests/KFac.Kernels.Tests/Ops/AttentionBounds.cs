@@ -6,18 +6,21 @@ namespace KFac.Kernels.Tests;
 /// <summary>Error bounds of attention: the roundings of scores, of their exponentials and of the sums that follow.</summary>
 /// <remarks>A score of query i errs by at most <c>δ_i = γ(d + 4)·max_j |scale|·Σ|q||k_j|</c>, so a weight by
 /// <c>ρ_i = 2δ_i + γ(2·Keys + 16)</c> of itself; the backward pass forms weights from scores and the logarithm of the sum,
-/// which errs by as much again.</remarks>
+/// which errs by as much again. Where factors of products are rounded (unit roundoff u), each product
+/// errs by another <c>(2 + u)·u</c> of the sum of its terms' magnitudes.</remarks>
 internal sealed class AttentionBounds
 {
     private readonly AttentionCase _case;
+    private readonly double _rounding;
     private readonly double[] _k;
     private readonly double[] _q;
     private readonly double[] _v;
     private readonly double[,,,] _weights;
     private readonly double[,,,] _magnitudes;
 
-    public AttentionBounds(AttentionCase c, double[] q, double[] k, double[] v)
+    public AttentionBounds(AttentionCase c, double[] q, double[] k, double[] v, double roundoff)
     {
+        _rounding = (2 + roundoff) * roundoff;
         (_case, _q, _k, _v) = (c, Array.ConvertAll(q, Math.Abs), Array.ConvertAll(k, Math.Abs), Array.ConvertAll(v, Math.Abs));
         _weights = AttentionReference.Weights(c, q, k);
         _magnitudes = AttentionReference.Scores(c, _q, _k);
@@ -51,7 +54,7 @@ internal sealed class AttentionBounds
                 mean += _weights[n, h, i, other] * Product(g, n, h, i, other);
             }
 
-            double relative = (3 * Weight(n, h, i)) + ErrorBound.Gamma(c.ValueWidth + c.Keys + c.Queries + 12);
+            double relative = (3 * Weight(n, h, i)) + ErrorBound.Gamma(c.ValueWidth + c.Keys + c.Queries + 12) + (2 * _rounding);
             double score = relative * c.Scale * p * (Product(g, n, h, i, j) + mean);
             for (int e = 0; e < c.KeyWidth; e++)
             {
@@ -86,7 +89,7 @@ internal sealed class AttentionBounds
             largest = Math.Max(largest, _magnitudes[n, h, i, j]);
         }
 
-        return (2 * ErrorBound.Gamma(_case.KeyWidth + 4) * largest) + ErrorBound.Gamma((2 * _case.Keys) + 16);
+        return (2 * (ErrorBound.Gamma(_case.KeyWidth + 4) + _rounding) * largest) + ErrorBound.Gamma((2 * _case.Keys) + 16) + _rounding;
     }
 
     private void ForEachWeight(Action<int, int, int, int, double> visit)

@@ -17,6 +17,9 @@ public sealed class AttentionTests
         Case(1, 1, 130, 40, 33, 17, causal: false),
         Case(3, 2, 9, 11, 4, 4, causal: false) with { KeyCounts = [11, 0, 3] },
         Case(3, 2, 70, 70, 4, 4, causal: true) with { KeyCounts = [65, 70, 1] },
+        Case(1, 2, 65, 70, 33, 65, causal: true),
+        Case(2, 1, 40, 129, 64, 36, causal: false) with { KeyCounts = [129, 70] },
+        Case(1, 1, 33, 32, 132, 32, causal: true),
         Case(0, 2, 3, 3, 2, 2, causal: false),
         Case(2, 1, 0, 3, 2, 2, causal: false),
         Case(2, 1, 3, 0, 2, 2, causal: false),
@@ -24,52 +27,25 @@ public sealed class AttentionTests
 
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void Outputs_agree_with_float64(string key) => ForEachCase(key, data =>
-    {
-        data.Forward();
-        ErrorBound.AssertWithinAndSharp(
-            data.Outputs.Read(),
-            AttentionReference.Forward(data.Case, data.Q64, data.K64, data.V64),
-            new AttentionBounds(data.Case, data.Q64, data.K64, data.V64).Outputs(),
-            $"outputs {data.Case}");
-        data.Outputs.AssertGuards();
-        data.LogSums.AssertGuards();
-    });
+    public void Outputs_agree_with_float64(string key) => ForEachCase(key, static data => CheckOutputs(data, roundoff: 0));
 
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void Gradients_agree_with_float64_seed_by_seed(string key) => ForEachCase(key, data =>
+    public void Gradients_agree_with_float64_seed_by_seed(string key) => ForEachCase(key, static data => CheckGradients(data, roundoff: 0));
+
+    /// <summary>Both factors of every product are rounded to the precision (unit roundoff u).</summary>
+    [SkippableTheory]
+    [InlineData(MatrixPrecision.Fma, 0)]
+    [InlineData(MatrixPrecision.Tf32, 1.0 / (1 << 11))]
+    [InlineData(MatrixPrecision.Bfloat16, 1.0 / (1 << 8))]
+    public void Every_precision_keeps_its_bound(MatrixPrecision precision, double roundoff)
     {
-        const int Seeds = 2;
-        AttentionCase c = data.Case;
-        data.Forward();
-        float[] gradients = TestData.Uniform(Seeds * data.Outputs.View.Rows * data.Outputs.View.Columns, 7);
-        GuardedMatrix<float> dO = data.New(Seeds * c.Examples * c.Queries, c.Heads * c.ValueWidth, gap: 1).Write(gradients);
-        GuardedMatrix<float> dQ = data.New(Seeds * c.Examples * c.Queries, c.Heads * c.KeyWidth, gap: 0);
-        GuardedMatrix<float> dK = data.New(Seeds * c.Examples * c.Keys, c.Heads * c.KeyWidth, gap: 2);
-        float[] old = TestData.Uniform(Seeds * c.Examples * c.Keys * c.Heads * c.ValueWidth, 8);
-        GuardedMatrix<float> dV = data.New(Seeds * c.Examples * c.Keys, c.Heads * c.ValueWidth, gap: 3).Write(old);
-        data.Backward(dO, (dQ.View, 0), (dK.View, 0), (dV.View, 0.5f));
-
-        (float[] q, float[] k, float[] v) = (dQ.Read(), dK.Read(), dV.Read());
-        for (int seed = 0; seed < Seeds; seed++)
-        {
-            double[] seedGradients = TestData.ToDouble(Part(gradients, seed, Seeds));
-            (double[] q64, double[] k64, double[] v64) = AttentionReference.Backward(c, data.Q64, data.K64, data.V64, seedGradients);
-            var bounds = new AttentionBounds(c, data.Q64, data.K64, data.V64);
-            (double[] qBound, double[] kBound, double[] vBound) = bounds.Gradients(seedGradients);
-            double[] kept = Array.ConvertAll(Part(old, seed, Seeds), value => 0.5 * value);
-            ErrorBound.AssertWithinAndSharp(Part(q, seed, Seeds), q64, qBound, $"query gradients {c}");
-            ErrorBound.AssertWithinAndSharp(Part(k, seed, Seeds), k64, kBound, $"key gradients {c}");
-            ErrorBound.AssertWithinAndSharp(
-                Part(v, seed, Seeds),
-                [.. v64.Zip(kept, static (sum, part) => sum + part)],
-                [.. vBound.Zip(kept, (bound, part) => bound + (ErrorBound.Gamma(c.Queries + 2) * Math.Abs(part)))],
-                $"value gradients {c}");
-        }
-
-        Assert.All((GuardedMatrix<float>[])[dO, dQ, dK, dV], static matrix => matrix.AssertGuards());
-    });
+        using Device device = TestDevice.OpenCudaHost(new DeviceOptions { Precision = precision });
+        using var arena = new Arena(device);
+        var data = new Data(device, arena, Case(1, 2, 65, 70, 33, 65, causal: true));
+        CheckOutputs(data, roundoff);
+        CheckGradients(data, roundoff);
+    }
 
     /// <summary>The reference itself, which the other tests trust.</summary>
     [Theory]
@@ -87,10 +63,11 @@ public sealed class AttentionTests
         Close(FiniteDifference.Gradient(x => Loss(q, k, x), v), dv);
     }
 
-    [Fact]
-    public void Large_scores_do_not_overflow_and_a_bad_key_spoils_only_queries_that_see_it()
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Large_scores_do_not_overflow_and_a_bad_key_spoils_only_queries_that_see_it(string key)
     {
-        using Device device = TestDevice.OpenDefault();
+        using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         DeviceStream stream = device.DefaultStream;
         GuardedMatrix<float> q = new GuardedMatrix<float>(stream, arena, 3, 1).Write([100, 100, 100]);
@@ -161,6 +138,51 @@ public sealed class AttentionTests
         }
     }
 
+    private static void CheckOutputs(Data data, double roundoff)
+    {
+        data.Forward();
+        ErrorBound.AssertWithinAndSharp(
+            data.Outputs.Read(),
+            AttentionReference.Forward(data.Case, data.Q64, data.K64, data.V64),
+            new AttentionBounds(data.Case, data.Q64, data.K64, data.V64, roundoff).Outputs(),
+            $"outputs {data.Case}");
+        data.Outputs.AssertGuards();
+        data.LogSums.AssertGuards();
+    }
+
+    private static void CheckGradients(Data data, double roundoff)
+    {
+        const int Seeds = 2;
+        AttentionCase c = data.Case;
+        data.Forward();
+        float[] gradients = TestData.Uniform(Seeds * data.Outputs.View.Rows * data.Outputs.View.Columns, 7);
+        GuardedMatrix<float> dO = data.New(Seeds * c.Examples * c.Queries, c.Heads * c.ValueWidth, gap: 1).Write(gradients);
+        GuardedMatrix<float> dQ = data.New(Seeds * c.Examples * c.Queries, c.Heads * c.KeyWidth, gap: 0);
+        GuardedMatrix<float> dK = data.New(Seeds * c.Examples * c.Keys, c.Heads * c.KeyWidth, gap: 2);
+        float[] old = TestData.Uniform(Seeds * c.Examples * c.Keys * c.Heads * c.ValueWidth, 8);
+        GuardedMatrix<float> dV = data.New(Seeds * c.Examples * c.Keys, c.Heads * c.ValueWidth, gap: 3).Write(old);
+        data.Backward(dO, (dQ.View, 0), (dK.View, 0), (dV.View, 0.5f));
+
+        (float[] q, float[] k, float[] v) = (dQ.Read(), dK.Read(), dV.Read());
+        for (int seed = 0; seed < Seeds; seed++)
+        {
+            double[] seedGradients = TestData.ToDouble(Part(gradients, seed, Seeds));
+            (double[] q64, double[] k64, double[] v64) = AttentionReference.Backward(c, data.Q64, data.K64, data.V64, seedGradients);
+            var bounds = new AttentionBounds(c, data.Q64, data.K64, data.V64, roundoff);
+            (double[] qBound, double[] kBound, double[] vBound) = bounds.Gradients(seedGradients);
+            double[] kept = Array.ConvertAll(Part(old, seed, Seeds), value => 0.5 * value);
+            ErrorBound.AssertWithinAndSharp(Part(q, seed, Seeds), q64, qBound, $"query gradients {c}");
+            ErrorBound.AssertWithinAndSharp(Part(k, seed, Seeds), k64, kBound, $"key gradients {c}");
+            ErrorBound.AssertWithinAndSharp(
+                Part(v, seed, Seeds),
+                [.. v64.Zip(kept, static (sum, part) => sum + part)],
+                [.. vBound.Zip(kept, (bound, part) => bound + (ErrorBound.Gamma(c.Queries + 2) * Math.Abs(part)))],
+                $"value gradients {c}");
+        }
+
+        Assert.All((GuardedMatrix<float>[])[dO, dQ, dK, dV], static matrix => matrix.AssertGuards());
+    }
+
     private static float[] Part(float[] all, int index, int count) =>
         all.AsSpan(index * (all.Length / count), all.Length / count).ToArray();
 
@@ -174,7 +196,7 @@ public sealed class AttentionTests
         }
     }
 
-    /// <summary>A case's inputs on the device, with heads of unequal size of scores.</summary>
+    /// <summary>A case's inputs on the device, with heads of unequal size of scores. What is padding there is NaN.</summary>
     private sealed class Data
     {
         private readonly DeviceStream _stream;
@@ -190,12 +212,14 @@ public sealed class AttentionTests
             float[] q = [.. TestData.Uniform(c.Examples * c.Queries * c.Heads * c.KeyWidth, 1).Select(static x => 2 * x)];
             float[] k = [.. TestData.Uniform(c.Examples * c.Keys * c.Heads * c.KeyWidth, 2).Select(static x => 3 * x)];
             float[] v = TestData.Uniform(c.Examples * c.Keys * c.Heads * c.ValueWidth, 3);
+            (Q64, K64, V64) = (TestData.ToDouble(q), TestData.ToDouble(k), TestData.ToDouble(v));
+            PoisonPadding(k, c, c.Heads * c.KeyWidth);
+            PoisonPadding(v, c, c.Heads * c.ValueWidth);
             _q = New(c.Examples * c.Queries, c.Heads * c.KeyWidth, 2).Write(q);
             _k = New(c.Examples * c.Keys, c.Heads * c.KeyWidth, 0).Write(k);
             _v = New(c.Examples * c.Keys, c.Heads * c.ValueWidth, 1).Write(v);
             Outputs = New(c.Examples * c.Queries, c.Heads * c.ValueWidth, 3);
             LogSums = New(c.Examples * c.Queries, c.Heads, 1);
-            (Q64, K64, V64) = (TestData.ToDouble(q), TestData.ToDouble(k), TestData.ToDouble(v));
             VectorView<int> counts = arena.Vector<int>(c.Examples);
             _stream.Upload(c.KeyCounts, counts);
             _mask = new AttentionMask(c.Causal, c.KeyCounts.All(count => count == c.Keys) ? default : counts);
@@ -226,5 +250,13 @@ public sealed class AttentionTests
             (MatrixView<float> Matrix, float Beta) dK,
             (MatrixView<float> Matrix, float Beta) dV) => Attention.Backward(
                 _stream, Shape, _mask, (float)Case.Scale, _q.View, _k.View, _v.View, Outputs.View, LogSums.View, outputGradients.View, dQ, dK, dV);
+
+        private static void PoisonPadding(float[] rows, AttentionCase c, int columns)
+        {
+            for (int example = 0; example < c.Examples; example++)
+            {
+                rows.AsSpan(((example * c.Keys) + c.KeyCounts[example]) * columns, (c.Keys - c.KeyCounts[example]) * columns).Fill(float.NaN);
+            }
+        }
     }
 }

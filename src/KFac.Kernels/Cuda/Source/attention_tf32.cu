@@ -1,0 +1,4 @@
+// Attention with factors rounded to TF32.
+#include "attention_kernel.cuh"
+
+KFAC_ATTENTION(tf32)
