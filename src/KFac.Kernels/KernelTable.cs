@@ -7,6 +7,8 @@ internal sealed record KernelTable
 
     public IGramKernel? Gram { get; init; }
 
+    public IDiagonalGramKernel? DiagonalGram { get; init; }
+
     public IConvolutionGramKernel? ConvolutionGram { get; init; }
 
     public IRowGatherKernel? RowGather { get; init; }

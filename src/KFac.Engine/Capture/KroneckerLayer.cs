@@ -10,4 +10,12 @@ public sealed record KroneckerLayer(string Name, int InputWidth, int OutputWidth
 {
     /// <summary>Width of the factor A: P_in, or P_in + 1 with a bias.</summary>
     public int FactorInputWidth => InputWidth + (HasBias ? 1 : 0);
+
+    /// <summary>Whether only the diagonal of the factor B is kept, as a vector: the rows of the weight are the words of a vocabulary,
+    /// too many for a matrix. The weight is an embedding table, whose lookups hand over token ids
+    /// (<see cref="LayerRows.IsLookup"/>), the projection to scores of the words, or both at once, tied.</summary>
+    public bool HasDiagonalOutput { get; init; }
+
+    /// <summary>Rows of the factor B as it is stored: P_out, or 1 for a diagonal.</summary>
+    internal int FactorOutputRows => HasDiagonalOutput ? 1 : OutputWidth;
 }

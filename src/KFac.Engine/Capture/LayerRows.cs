@@ -14,14 +14,31 @@ namespace KFac.Engine;
 public readonly record struct LayerRows(
     MatrixView<float> Rows, int Examples, int Sharing, SegmentOffsets? Segments, int Seeds, float Scale)
 {
+    /// <summary>Whether the layer looked rows of its weight up, <c>y = Wᵀe</c> with a one-hot e, instead of multiplying <c>y = W·a</c>.
+    /// Inputs are then <see cref="Tokens"/>, output gradients have the width P_in of the weight's rows. Only for layers with
+    /// <see cref="KroneckerLayer.HasDiagonalOutput"/>.</summary>
+    public bool IsLookup { get; init; }
+
+    /// <summary>The inputs of a lookup, which row of the weight each is; [M·R] or [R_M]. Borrowed like the rows, which are empty
+    /// then. An id outside the weight is no input, and adds nothing to a factor.</summary>
+    public VectorView<int> Tokens { get; init; }
+
+    /// <summary>The inputs of a lookup.</summary>
+    /// <param name="tokens">[M·R], or [R_M] for ragged examples.</param>
+    /// <param name="examples">M.</param>
+    /// <param name="sharing">R, or 0 with segments.</param>
+    /// <param name="segments">Where each example's tokens begin, for ragged examples; null otherwise.</param>
+    public static LayerRows OfTokens(VectorView<int> tokens, int examples, int sharing, SegmentOffsets? segments = null) =>
+        new(default, examples, sharing, segments, 1, 1) { IsLookup = true, Tokens = tokens };
+
     /// <summary>Rows of one seed: M·R, or R_M for ragged examples.</summary>
     public long RowsPerSeed => Segments?.Rows ?? (long)Examples * Sharing;
 
     /// <summary>Throws unless the counts describe the rows.</summary>
     /// <param name="layer">Name for the message.</param>
-    /// <param name="width">P.</param>
+    /// <param name="width">P; null for tokens.</param>
     /// <exception cref="ArgumentException">Says what was given and what is wanted.</exception>
-    internal void Validate(string layer, int width)
+    internal void Validate(string layer, int? width)
     {
         if (Examples < 1)
         {
@@ -35,7 +52,13 @@ public readonly record struct LayerRows(
                 + "wanted a sharing of at least 1 without segments, or 0 with one segment per example.");
         }
 
-        if (Seeds < 1 || Rows.Rows != Seeds * RowsPerSeed || Rows.Columns != width)
+        if (width is null && (Seeds != 1 || Tokens.Length != RowsPerSeed || !Rows.IsEmpty))
+        {
+            throw new ArgumentException(
+                $"Layer '{layer}' handed over {Tokens.Length} tokens and a {Rows} matrix; wanted {RowsPerSeed} tokens and no rows.");
+        }
+
+        if (width is not null && (Seeds < 1 || Rows.Rows != Seeds * RowsPerSeed || Rows.Columns != width))
         {
             throw new ArgumentException(
                 $"Layer '{layer}' handed over a {Rows} matrix for {Seeds} seeds of {RowsPerSeed} rows; wanted {Seeds * RowsPerSeed}×{width}.");
@@ -52,7 +75,7 @@ public readonly record struct LayerRows(
 /// <remarks>A layer that is used several times in one forward pass hands over several times; contributions add.</remarks>
 public interface ICaptureSink
 {
-    /// <summary>The inputs <b>a</b> of a layer, without the constant 1 of a bias.</summary>
+    /// <summary>The inputs <b>a</b> of a layer, without the constant 1 of a bias; tokens for a lookup.</summary>
     void Inputs(int layer, in LayerRows rows);
 
     /// <summary>The output gradients <b>g</b> of a layer.</summary>

@@ -9,6 +9,9 @@ internal sealed class CaptureLayers(ICurvatureModel model, FactorOptions options
 
     public ICurvatureModel Model { get; } = model;
 
+    /// <summary>Whether no output gradients are captured.</summary>
+    public bool IsForwardOnly { get; } = options.Kind == CurvatureKind.ForwardOnly;
+
     public KroneckerLayer this[int layer] => Model.Layers[layer];
 
     /// <summary>The layer's override, the model's, or the setting of the loss, in this order.</summary>
@@ -23,7 +26,14 @@ internal sealed class CaptureLayers(ICurvatureModel model, FactorOptions options
         }
 
         KroneckerLayer description = Model.Layers[layer];
-        rows.Validate(description.Name, isInput ? description.InputWidth : description.OutputWidth);
+        if (rows.IsLookup && (!description.HasDiagonalOutput || description.HasBias))
+        {
+            throw new ArgumentException(
+                $"Layer '{description.Name}' handed over a lookup; wanted a layer without bias whose output factor is diagonal.");
+        }
+
+        int width = isInput || rows.IsLookup ? description.InputWidth : description.OutputWidth;
+        rows.Validate(description.Name, isInput && rows.IsLookup ? null : width);
         if (isInput && (rows.Seeds != 1 || rows.Scale != 1))
         {
             throw new ArgumentException(

@@ -20,6 +20,7 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
     private readonly FactorRowCollector[]? _rows;
     private readonly FactorRowCollector[]? _stagedRows;
     private readonly bool[] _exceeded;
+    private readonly DiagonalGradients?[] _diagonal;
 
     /// <param name="rows">By layer, where rows are kept instead, of factors of few; null where every factor is formed.</param>
     /// <param name="stagedRows">By layer, where they are staged.</param>
@@ -38,9 +39,11 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         _seen = new bool[layers.Count];
         _exceeded = new bool[layers.Count];
         _staged = new MatrixView<float>[layers.Count];
+        _diagonal = new DiagonalGradients?[layers.Count];
         for (int layer = 0; layer < layers.Count; layer++)
         {
-            _staged[layer] = _arena.Matrix<float>(layers[layer].OutputWidth, layers[layer].OutputWidth);
+            _staged[layer] = _arena.Matrix<float>(layers[layer].FactorOutputRows, layers[layer].OutputWidth);
+            _diagonal[layer] = layers[layer].HasDiagonalOutput ? new DiagonalGradients(stream, layers[layer], _staged[layer]) : null;
         }
     }
 
@@ -57,6 +60,11 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         {
             collector.Clear();
         }
+
+        foreach (DiagonalGradients? diagonal in _diagonal)
+        {
+            diagonal?.Clear();
+        }
     }
 
     public void OutputGradients(int layer, in LayerRows rows)
@@ -65,7 +73,11 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         _guard.Search(_layers[layer].Name, Quantity, rows.Rows);
         double divisor = _samples * (_reduction == LossReduction.Mean ? (double)_layers.Model.LossTerms : 1);
         SharingApproximation approximation = _layers.ApproximationOf(layer);
-        if (!KeepsRows(layer, rows, approximation, divisor))
+        if (_diagonal[layer] is { } diagonal)
+        {
+            diagonal.Add(rows, approximation, rows.IsLookup ? _samples * (double)_layers.Model.LossTerms : divisor);
+        }
+        else if (!KeepsRows(layer, rows, approximation, divisor))
         {
             FactorMath.AddOutputGradients(_stream, rows, approximation, divisor, _seen[layer] ? 1 : 0, _staged[layer]);
         }
@@ -91,6 +103,12 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         for (int layer = 0; layer < factors.Length; layer++)
         {
             KroneckerPair pair = factors[layer];
+            if (_diagonal[layer] is { } diagonal)
+            {
+                diagonal.Commit(1 - keep, pair);
+                continue;
+            }
+
             if (_rows is not null && _stagedRows is not null)
             {
                 (_rows[layer], _stagedRows[layer]) = (_stagedRows[layer], _rows[layer]);
@@ -132,5 +150,13 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
         return false;
     }
 
-    public void Dispose() => _arena.Dispose();
+    public void Dispose()
+    {
+        foreach (DiagonalGradients? diagonal in _diagonal)
+        {
+            diagonal?.Dispose();
+        }
+
+        _arena.Dispose();
+    }
 }

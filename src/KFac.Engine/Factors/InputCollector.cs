@@ -7,13 +7,19 @@ namespace KFac.Engine;
 /// staged, and nothing is half updated when a later layer turns out to hold a NaN.</remarks>
 /// <param name="rows">By layer, where rows are kept instead, of factors of few; null where every factor is formed.</param>
 internal sealed class InputCollector(
-    DeviceStream stream, CaptureLayers layers, KroneckerPair[] factors, NonFiniteGuard guard, FactorRowCollector[]? rows) : ICaptureSink
+    DeviceStream stream,
+    CaptureLayers layers,
+    KroneckerPair[] factors,
+    LossReduction reduction,
+    NonFiniteGuard guard,
+    FactorRowCollector[]? rows) : ICaptureSink, IDisposable
 {
     private const string Quantity = "inputs";
 
     private readonly long[] _counts = new long[layers.Count];
     private readonly bool[] _seen = new bool[layers.Count];
     private readonly bool[] _byRows = new bool[layers.Count];
+    private readonly DiagonalInputs?[] _diagonal = DiagonalInputs.Create(stream, layers, reduction);
     private bool _accumulates;
     private double _keep;
 
@@ -27,6 +33,11 @@ internal sealed class InputCollector(
         Array.Clear(_seen);
         Array.Fill(_byRows, rows is not null);
         _accumulates = false;
+        foreach (DiagonalInputs? diagonal in _diagonal)
+        {
+            diagonal?.Clear();
+        }
+
         layers.Model.CaptureInputs(this);
         guard.ThrowIfFound(Quantity);
         layers.RequireAll(_seen, Quantity);
@@ -48,6 +59,11 @@ internal sealed class InputCollector(
             rows[layer].Weight = _counts[layer] == 0 ? 0 : 1.0 / _counts[layer];
         }
 
+        for (int layer = 0; layer < _diagonal.Length; layer++)
+        {
+            _diagonal[layer]?.BeginUpdate(keep, factors[layer]);
+        }
+
         layers.Model.CaptureInputs(this);
         for (int layer = 0; rows is not null && layer < rows.Length; layer++)
         {
@@ -59,7 +75,20 @@ internal sealed class InputCollector(
     {
         layers.Check(layer, inputs, isInput: true);
         SharingApproximation approximation = layers.ApproximationOf(layer);
-        if (_accumulates && _byRows[layer])
+        if (_accumulates && _diagonal[layer] is { } adding)
+        {
+            adding.Add(inputs, approximation, 1 - _keep, factors[layer]);
+        }
+        else if (_diagonal[layer] is { } counting)
+        {
+            if (!inputs.IsLookup)
+            {
+                guard.Search(layers[layer].Name, Quantity, inputs.Rows);
+            }
+
+            counting.Count(inputs, approximation);
+        }
+        else if (_accumulates && _byRows[layer])
         {
             _ = rows![layer].TryAdd(inputs, approximation, SharingScale.Mean);
         }
@@ -81,4 +110,12 @@ internal sealed class InputCollector(
 
     public void OutputGradients(int layer, in LayerRows rows) =>
         throw new InvalidOperationException("The model handed over output gradients where inputs were asked for.");
+
+    public void Dispose()
+    {
+        foreach (DiagonalInputs? diagonal in _diagonal)
+        {
+            diagonal?.Dispose();
+        }
+    }
 }

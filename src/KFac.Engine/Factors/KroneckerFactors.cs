@@ -59,7 +59,7 @@ public sealed class KroneckerFactors : IStateful, IDisposable
             _stagedGradientRows = [.. model.Layers.Select(layer => new FactorRowCollector(stream, layer.OutputWidth, false))];
         }
 
-        _inputs = new InputCollector(stream, layers, _pairs, _guard, _inputRows);
+        _inputs = new InputCollector(stream, layers, _pairs, reduction, _guard, _inputRows);
         _gradients = hasGradients
             ? new GradientCollector(stream, layers, samples, reduction, _guard, _gradientRows, _stagedGradientRows)
             : null;
@@ -110,7 +110,7 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         {
             string name = _model.Layers[layer].Name;
             visitor.Vector($"factors.a.{name}", _pairs[layer].A.AsVector());
-            if (_gradients is not null)
+            if (!_pairs[layer].B.IsEmpty)
             {
                 visitor.Vector($"factors.b.{name}", _pairs[layer].B.AsVector());
             }
@@ -128,6 +128,7 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     public void Dispose()
     {
         _gradients?.Dispose();
+        _inputs.Dispose();
         foreach (FactorRowCollector collector in (FactorRowCollector[])[.. _inputRows ?? [], .. _gradientRows ?? [], .. _stagedGradientRows ?? []])
         {
             collector.Dispose();
@@ -148,8 +149,9 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         {
             int inputs = layers[layer].FactorInputWidth;
             int outputs = layers[layer].OutputWidth;
+            bool hasB = withOutputs || layers[layer].HasDiagonalOutput;
             pairs[layer] = new KroneckerPair(
-                arena.Matrix<float>(inputs, inputs), withOutputs ? arena.Matrix<float>(outputs, outputs) : default);
+                arena.Matrix<float>(inputs, inputs), hasB ? arena.Matrix<float>(layers[layer].FactorOutputRows, outputs) : default);
             Elementwise.Fill(stream, 0, pairs[layer].A);
             Elementwise.Fill(stream, 0, pairs[layer].B);
         }

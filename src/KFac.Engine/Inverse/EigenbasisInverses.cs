@@ -7,6 +7,7 @@ namespace KFac.Engine;
 /// <c>U = Q_B [(Q_Bᵀ ∇W Q_A) / (b·aᵀ + λ)] Q_Aᵀ</c>. Factors are positive semi-definite, so eigenvalues that rounding has
 /// made negative count as 0. A factor fails when it is not finite, does not converge, or has an eigenvalue too negative
 /// for rounding; more damping would not change its eigenvectors, so the last good basis stays in use at once.
+/// <para>A diagonal B has the identity for its basis, and itself for its values.</para>
 /// <para>An update starts from the last good basis. Where that was of no use, the next
 /// updates start from scratch: one at first, then twice as many each time, up to <see cref="LongestWait"/>.</para>
 /// <para>With λ = 0 and factors that are singular to working precision, λ is raised to <c>2⁻²³·max(b)·max(a)</c>, which is
@@ -29,6 +30,8 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     private readonly long[] _waits;
     private readonly long[] _waited;
     private readonly double[] _dampings;
+    private readonly DiagonalFactor?[] _diagonals;
+    private readonly int[] _slotOfItem;
     private readonly TraceReader _traces;
     private readonly SymmetricEigenItem[] _items;
     private readonly VectorView<int> _status;
@@ -51,13 +54,15 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         _waits = new long[slots];
         _waited = new long[slots];
         _dampings = new double[layers.Count];
-        _items = new SymmetricEigenItem[slots];
-        _hostStatus = new int[slots];
-        _hostOutcomes = new EigenOutcome[slots];
+        _diagonals = new DiagonalFactor?[slots];
+        _slotOfItem = [.. Enumerable.Range(0, slots).Where(slot => IsA(slot) || !layers[slot / 2].HasDiagonalOutput)];
+        _items = new SymmetricEigenItem[_slotOfItem.Length];
+        _hostStatus = new int[_items.Length];
+        _hostOutcomes = new EigenOutcome[_items.Length];
         _warmStart = new EigenWarmStart { KeepBelow = options.KeepBasisBelow };
         _traces = new TraceReader(stream, Arena, slots);
-        _status = Arena.Vector<int>(slots);
-        _outcomes = Arena.Vector<EigenOutcome>(slots);
+        _status = Arena.Vector<int>(_items.Length);
+        _outcomes = Arena.Vector<EigenOutcome>(_items.Length);
         _extremes = Arena.Vector<float>(2 * slots);
         _hostExtremes = new float[2 * slots];
         _first = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
@@ -65,6 +70,13 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         for (int slot = 0; slot < slots; slot++)
         {
             int width = IsA(slot) ? layers[slot / 2].FactorInputWidth : layers[slot / 2].OutputWidth;
+            if (!IsA(slot) && layers[slot / 2].HasDiagonalOutput)
+            {
+                _diagonals[slot] = new DiagonalFactor(stream, Arena, width, layers[slot / 2].FactorInputWidth);
+                _bases[slot] = new Basis(_diagonals[slot]!.Values, default);
+                continue;
+            }
+
             _bases[slot] = Allocate(width);
             _spares[slot] = Allocate(width);
             Elementwise.Fill(stream, 0, _bases[slot].Vectors);
@@ -74,22 +86,25 @@ internal sealed class EigenbasisInverses : KroneckerInverses
 
     private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors)
     {
-        for (int slot = 0; slot < _items.Length; slot++)
+        for (int item = 0; item < _items.Length; item++)
         {
+            int slot = _slotOfItem[item];
             MatrixView<float> factor = IsA(slot) ? factors[slot / 2].A : factors[slot / 2].B;
             _traces.Measure(slot, factor);
-            _items[slot] = new SymmetricEigenItem(factor, _spares[slot].Values, _spares[slot].Vectors, PreviousOf(slot));
+            _items[item] = new SymmetricEigenItem(factor, _spares[slot].Values, _spares[slot].Vectors, PreviousOf(slot));
         }
 
+        MeasureDiagonals(factors);
         SymmetricEigen.Run(Stream, _items, _status, _outcomes, _warmStart);
         Stream.Download(_status, _hostStatus);
         Stream.Download(_outcomes, _hostOutcomes);
         _traces.Read();
         ReadExtremes(_spares);
-        for (int slot = 0; slot < _items.Length; slot++)
+        for (int item = 0; item < _items.Length; item++)
         {
-            NoteOutcome(slot);
-            if (_hostStatus[slot] == 0 && SmallestOf(slot) >= -NegativeShare * LargestOf(slot))
+            int slot = _slotOfItem[item];
+            NoteOutcome(slot, item);
+            if (_hostStatus[item] == 0 && SmallestOf(slot) >= -NegativeShare * LargestOf(slot))
             {
                 Accept(slot);
             }
@@ -99,6 +114,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
             }
         }
 
+        AcceptDiagonals(factors);
         Array.Fill(_dampings, Options.Damping);
         if (Options.Damping == 0)
         {
@@ -112,7 +128,15 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         Basis b = _bases[(2 * layer) + 1];
         MatrixView<float> left = MatrixIn(_first, gradient.Rows, gradient.Columns);
         MatrixView<float> both = MatrixIn(_second, gradient.Rows, gradient.Columns);
-        Gemm.Run(Stream, Transpose.Yes, Transpose.No, 1, b.Vectors, gradient, 0, left);
+        if (b.IsIdentity)
+        {
+            left = gradient;
+        }
+        else
+        {
+            Gemm.Run(Stream, Transpose.Yes, Transpose.No, 1, b.Vectors, gradient, 0, left);
+        }
+
         Gemm.Run(Stream, Transpose.No, Transpose.No, 1, left, a.Vectors, 0, both);
         DivideAndReturn(layer, both, update);
     }
@@ -139,7 +163,10 @@ internal sealed class EigenbasisInverses : KroneckerInverses
             visitor.Integer($"bases.waits.{name}", ref _waits[slot]);
             visitor.Integer($"bases.waited.{name}", ref _waited[slot]);
             visitor.Vector($"bases.values.{name}", _bases[slot].Values);
-            visitor.Vector($"bases.vectors.{name}", _bases[slot].Vectors.AsVector());
+            if (!_bases[slot].IsIdentity)
+            {
+                visitor.Vector($"bases.vectors.{name}", _bases[slot].Vectors.AsVector());
+            }
         }
 
         for (int layer = 0; layer < _dampings.Length; layer++)
@@ -155,7 +182,15 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         Basis b = _bases[(2 * layer) + 1];
         MatrixView<float> left = MatrixIn(_first, both.Rows, both.Columns);
         Elementwise.KroneckerDivide(Stream, both, b.Values, a.Values, (float)_dampings[layer], both);
-        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, b.Vectors, both, 0, left);
+        if (b.IsIdentity)
+        {
+            left = both;
+        }
+        else
+        {
+            Gemm.Run(Stream, Transpose.No, Transpose.No, 1, b.Vectors, both, 0, left);
+        }
+
         Gemm.Run(Stream, Transpose.No, Transpose.Yes, 1, left, a.Vectors, 0, update);
     }
 
@@ -170,11 +205,11 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         Options.WarmStart && _isGood[slot] != 0 && _waited[slot] == _waits[slot] ? _bases[slot].Vectors : default;
 
     /// <summary>Decides how many updates of a slot start from scratch before its basis is tried again.</summary>
-    private void NoteOutcome(int slot)
+    private void NoteOutcome(int slot, int item)
     {
-        switch (_hostOutcomes[slot].Route)
+        switch (_hostOutcomes[item].Route)
         {
-            case EigenRoute.FellBack when _hostStatus[slot] == 0:
+            case EigenRoute.FellBack when _hostStatus[item] == 0:
                 Record(slot / 2, IsA(slot) ? "A" : "B", NumericalEventKind.RestartedBasis);
                 _waits[slot] = Math.Clamp(2 * _waits[slot], 1, LongestWait);
                 _waited[slot] = 0;
@@ -205,7 +240,11 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         if (!keep)
         {
             double mean = _traces.MeanOf(slot);
-            ScaledIdentity.Write(Stream, 1, _bases[slot].Vectors);
+            if (!_bases[slot].IsIdentity)
+            {
+                ScaledIdentity.Write(Stream, 1, _bases[slot].Vectors);
+            }
+
             Elementwise.Fill(Stream, double.IsFinite(mean) ? (float)mean : float.MaxValue, AsRow(_bases[slot].Values));
         }
     }
@@ -214,6 +253,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     private void RaiseDampings()
     {
         ReadExtremes(_bases);
+        ReadExtremesOfDiagonals();
         for (int layer = 0; layer < _dampings.Length; layer++)
         {
             int a = 2 * layer;
@@ -230,7 +270,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     /// <summary>Reads the smallest and the largest eigenvalue of every slot, which are ascending, in one copy.</summary>
     private void ReadExtremes(Basis[] bases)
     {
-        for (int slot = 0; slot < bases.Length; slot++)
+        foreach (int slot in _slotOfItem)
         {
             MatrixView<float> values = AsRow(bases[slot].Values);
             MatrixView<float> extremes = AsRow(_extremes.Slice(2 * slot, 2));
@@ -241,9 +281,51 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         Stream.Download(_extremes, _hostExtremes);
     }
 
+    private void MeasureDiagonals(ReadOnlySpan<KroneckerPair> factors)
+    {
+        for (int slot = 0; slot < _diagonals.Length; slot++)
+        {
+            if (_diagonals[slot] is not null)
+            {
+                _traces.MeasureDiagonal(slot, factors[slot / 2].B);
+            }
+        }
+    }
+
+    private void AcceptDiagonals(ReadOnlySpan<KroneckerPair> factors)
+    {
+        for (int slot = 0; slot < _diagonals.Length; slot++)
+        {
+            if (_diagonals[slot] is { } diagonal && double.IsFinite(_traces.MeanOf(slot)))
+            {
+                diagonal.Accept(factors[slot / 2].B, 0);
+                _isGood[slot] = 1;
+            }
+            else if (_diagonals[slot] is not null)
+            {
+                GiveUp(slot);
+            }
+        }
+    }
+
+    private void ReadExtremesOfDiagonals()
+    {
+        for (int slot = 0; slot < _diagonals.Length; slot++)
+        {
+            if (_diagonals[slot] is { } diagonal)
+            {
+                (_hostExtremes[2 * slot], _hostExtremes[(2 * slot) + 1]) = diagonal.Extremes(AsRow(diagonal.Values));
+            }
+        }
+    }
+
     private float SmallestOf(int slot) => _hostExtremes[2 * slot];
 
     private float LargestOf(int slot) => _hostExtremes[(2 * slot) + 1];
 
-    private readonly record struct Basis(VectorView<float> Values, MatrixView<float> Vectors);
+    private readonly record struct Basis(VectorView<float> Values, MatrixView<float> Vectors)
+    {
+        /// <summary>Whether the vectors are those of a diagonal matrix, and not stored.</summary>
+        public bool IsIdentity => Vectors.IsEmpty;
+    }
 }

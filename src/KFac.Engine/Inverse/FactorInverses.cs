@@ -4,7 +4,8 @@ namespace KFac.Engine;
 
 /// <summary>Each factor inverted on its own, through Cholesky: factored, per-factor and input-only damping.</summary>
 /// <remarks>
-/// A slot is one factor: A of every layer, and B unless the style is input-only. Inverses are written to spare matrices and
+/// A slot is one factor: A of every layer, and B unless the style is input-only. A diagonal B is a slot in any style, without a
+/// matrix: it is taken as it is, and fails only if it is not finite. Inverses are written to spare matrices and
 /// swapped in when they are good, so a failure leaves the last good one in use. Factors that fail are tried again
 /// together: in float64, then with damping increased tenfold a bounded number of times.
 /// <para>A factor that is given by few rows is inverted, retried and kept alike, as the small matrix of its rows
@@ -15,7 +16,8 @@ internal sealed class FactorInverses : KroneckerInverses
     /// <summary>First damping of a factor that fails with none, relative to its mean eigenvalue: about one rounding.</summary>
     private const double SmallestRelativeDamping = 1e-7;
 
-    private readonly int _slotsPerLayer;
+    private readonly FactorSlots _slots;
+    private readonly DiagonalFactor?[] _diagonals;
     private readonly MatrixView<float>[] _inverses;
     private readonly MatrixView<float>[] _spares;
     private readonly long[] _isGood;
@@ -32,8 +34,9 @@ internal sealed class FactorInverses : KroneckerInverses
     public FactorInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
         : base(stream, layers, options)
     {
-        _slotsPerLayer = options.Style == DampingStyle.InputOnly ? 1 : 2;
-        int slots = layers.Count * _slotsPerLayer;
+        _slots = new FactorSlots(layers, options.Style);
+        int slots = _slots.Count;
+        _diagonals = new DiagonalFactor?[slots];
         _inverses = new MatrixView<float>[slots];
         _spares = new MatrixView<float>[slots];
         _isGood = new long[slots];
@@ -45,10 +48,16 @@ internal sealed class FactorInverses : KroneckerInverses
         _status = Arena.Vector<int>(slots);
         _scratch = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
         _formed = new MatrixView<float>[slots];
-        _dual = new DualSlots(stream, [.. Enumerable.Range(0, slots).Select(WidthOf)]);
+        _dual = new DualSlots(stream, [.. Enumerable.Range(0, slots).Select(_slots.WidthOf)]);
         for (int slot = 0; slot < slots; slot++)
         {
-            int width = WidthOf(slot);
+            int width = _slots.WidthOf(slot);
+            if (_slots.IsDiagonal(slot))
+            {
+                _diagonals[slot] = new DiagonalFactor(stream, Arena, width, layers[_slots.LayerOf(slot)].FactorInputWidth);
+                continue;
+            }
+
             _inverses[slot] = Arena.Matrix<float>(width, width);
             _spares[slot] = Arena.Matrix<float>(width, width);
             Elementwise.Fill(stream, 0, _inverses[slot]);
@@ -61,7 +70,11 @@ internal sealed class FactorInverses : KroneckerInverses
         int pending = 0;
         for (int slot = 0; slot < _inverses.Length; slot++)
         {
-            if (double.IsFinite(_traces.MeanOf(slot)))
+            if (_diagonals[slot] is { } diagonal)
+            {
+                InvertDiagonal(slot, diagonal, factors[_slots.LayerOf(slot)].B);
+            }
+            else if (double.IsFinite(_traces.MeanOf(slot)))
             {
                 _pending[pending++] = slot;
             }
@@ -89,9 +102,9 @@ internal sealed class FactorInverses : KroneckerInverses
 
     private protected override void ApplyCore(int layer, MatrixView<float> gradient, MatrixView<float> update)
     {
-        int slot = layer * _slotsPerLayer;
+        int slot = _slots.OfA(layer);
         MatrixView<float> left = gradient;
-        if (_slotsPerLayer == 2)
+        if (_slots.HasB(layer))
         {
             left = MatrixIn(_scratch, gradient.Rows, gradient.Columns);
             Multiply(MatrixSide.Left, slot + 1, gradient, left);
@@ -103,12 +116,12 @@ internal sealed class FactorInverses : KroneckerInverses
     private protected override void ApplyRowsCore(
         int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update)
     {
-        int slot = layer * _slotsPerLayer;
+        int slot = _slots.OfA(layer);
         int rows = inputs.Rows;
         MatrixView<float> right = MatrixIn(_scratch, rows, inputs.Columns);
         MatrixView<float> left = outputGradients;
         Multiply(MatrixSide.Right, slot, inputs, right);
-        if (_slotsPerLayer == 2)
+        if (_slots.HasB(layer))
         {
             left = _scratch.Slice(rows * inputs.Columns, rows * left.Columns).AsMatrix(rows, left.Columns);
             Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
@@ -121,8 +134,14 @@ internal sealed class FactorInverses : KroneckerInverses
     {
         for (int slot = 0; slot < _inverses.Length; slot++)
         {
-            string name = $"{(IsA(slot) ? "a" : "b")}.{Layers[LayerOf(slot)].Name}";
+            string name = $"{(_slots.IsA(slot) ? "a" : "b")}.{Layers[_slots.LayerOf(slot)].Name}";
             visitor.Integer($"inverses.good.{name}", ref _isGood[slot]);
+            if (_diagonals[slot] is { } diagonal)
+            {
+                diagonal.VisitState(visitor, $"inverses.{name}");
+                continue;
+            }
+
             visitor.Vector($"inverses.{name}", _inverses[slot].AsVector());
             if (Options.AcceptsRows)
             {
@@ -141,18 +160,18 @@ internal sealed class FactorInverses : KroneckerInverses
             return;
         }
 
+        if (_diagonals[slot] is { } diagonal)
+        {
+            diagonal.Apply(v, result);
+            return;
+        }
+
         bool isLeft = side == MatrixSide.Left;
         Gemm.Run(Stream, Transpose.No, Transpose.No, 1, isLeft ? _inverses[slot] : v, isLeft ? v : _inverses[slot], 0, result);
     }
 
-    private int LayerOf(int slot) => slot / _slotsPerLayer;
-
-    private bool IsA(int slot) => slot % _slotsPerLayer == 0;
-
-    private int WidthOf(int slot) => IsA(slot) ? Layers[LayerOf(slot)].FactorInputWidth : Layers[LayerOf(slot)].OutputWidth;
-
     private FactorRows RowsOf(ReadOnlySpan<KroneckerPair> factors, int slot) =>
-        IsA(slot) ? factors[LayerOf(slot)].RowsOfA : factors[LayerOf(slot)].RowsOfB;
+        _slots.IsA(slot) ? factors[_slots.LayerOf(slot)].RowsOfA : factors[_slots.LayerOf(slot)].RowsOfB;
 
     /// <summary>What is inverted for a slot: the small matrix of its rows, the factor that they have been formed to, or the factor.</summary>
     private MatrixView<float> FactorOf(ReadOnlySpan<KroneckerPair> factors, int slot)
@@ -162,14 +181,14 @@ internal sealed class FactorInverses : KroneckerInverses
             return _dual.Pending(slot).Gram;
         }
 
-        MatrixView<float> matrix = IsA(slot) ? factors[LayerOf(slot)].A : factors[LayerOf(slot)].B;
+        MatrixView<float> matrix = _slots.IsA(slot) ? factors[_slots.LayerOf(slot)].A : factors[_slots.LayerOf(slot)].B;
         return RowsOf(factors, slot).AreGiven ? _formed[slot] : matrix;
     }
 
     /// <summary>Forms the factors of the slots whose damping is too small for the dual system.</summary>
     private void FormWhereInaccurate(int slot)
     {
-        int width = WidthOf(slot);
+        int width = _slots.WidthOf(slot);
         if (!_dual.IsPending(slot) || DualCost.IsAccurate(width * _traces.MeanOf(slot), _dampings[slot]))
         {
             return;
@@ -188,18 +207,26 @@ internal sealed class FactorInverses : KroneckerInverses
     {
         for (int slot = 0; slot < _inverses.Length; slot++)
         {
+            if (_slots.IsDiagonal(slot))
+            {
+                _traces.MeasureDiagonal(slot, factors[_slots.LayerOf(slot)].B);
+                continue;
+            }
+
             _dual.Load(slot, RowsOf(factors, slot));
-            _traces.Measure(slot, FactorOf(factors, slot), WidthOf(slot));
+            _traces.Measure(slot, FactorOf(factors, slot), _slots.WidthOf(slot));
         }
 
         _traces.Read();
-        for (int slot = 0; slot < _inverses.Length; slot += _slotsPerLayer)
+        for (int layer = 0; layer < Layers.Count; layer++)
         {
-            double meanA = _traces.MeanOf(slot);
-            double meanB = _slotsPerLayer == 2 ? _traces.MeanOf(slot + 1) : 0;
-            FactorDamping damping = FactorDamping.Split(Options.Style, Options.Damping, meanA, meanB);
+            int slot = _slots.OfA(layer);
+            bool hasB = _slots.HasB(layer);
+            DampingStyle style = Options.Style == DampingStyle.InputOnly && hasB ? DampingStyle.PerFactor : Options.Style;
+            FactorDamping damping = FactorDamping.Split(
+                style, Options.Damping, _traces.MeanOf(slot), hasB ? _traces.MeanOf(slot + 1) : 0);
             _dampings[slot] = damping.A;
-            if (_slotsPerLayer == 2)
+            if (hasB)
             {
                 _dampings[slot + 1] = damping.B;
             }
@@ -208,6 +235,27 @@ internal sealed class FactorInverses : KroneckerInverses
         for (int slot = 0; slot < _inverses.Length; slot++)
         {
             FormWhereInaccurate(slot);
+        }
+    }
+
+    /// <summary>Takes a diagonal factor; one with zeros, undamped, is damped by about one rounding.</summary>
+    private void InvertDiagonal(int slot, DiagonalFactor diagonal, MatrixView<float> factor)
+    {
+        double mean = _traces.MeanOf(slot);
+        if (double.IsFinite(mean) && !diagonal.CanInvert(factor, _dampings[slot]))
+        {
+            _dampings[slot] = SmallestRelativeDamping * mean;
+            Record(_slots.LayerOf(slot), "B", NumericalEventKind.DampingIncreased);
+        }
+
+        if (double.IsFinite(mean) && diagonal.CanInvert(factor, _dampings[slot]))
+        {
+            diagonal.Accept(factor, _dampings[slot]);
+            _isGood[slot] = 1;
+        }
+        else
+        {
+            GiveUp(slot);
         }
     }
 
@@ -264,7 +312,7 @@ internal sealed class FactorInverses : KroneckerInverses
     {
         for (int i = 0; i < pending; i++)
         {
-            Record(LayerOf(_pending[i]), IsA(_pending[i]) ? "A" : "B", kind);
+            Record(_slots.LayerOf(_pending[i]), _slots.IsA(_pending[i]) ? "A" : "B", kind);
         }
     }
 
@@ -274,8 +322,12 @@ internal sealed class FactorInverses : KroneckerInverses
     {
         bool keep = _isGood[slot] != 0;
         Record(
-            LayerOf(slot), IsA(slot) ? "A" : "B", keep ? NumericalEventKind.KeptLastInverse : NumericalEventKind.UsedScaledIdentity);
-        if (!keep)
+            _slots.LayerOf(slot), _slots.IsA(slot) ? "A" : "B", keep ? NumericalEventKind.KeptLastInverse : NumericalEventKind.UsedScaledIdentity);
+        if (!keep && _diagonals[slot] is { } diagonal)
+        {
+            diagonal.StandIn(_traces.MeanOf(slot) + _dampings[slot]);
+        }
+        else if (!keep)
         {
             double scale = 1 / (_traces.MeanOf(slot) + _dampings[slot]);
             ScaledIdentity.Write(Stream, double.IsFinite(scale) ? (float)scale : 0, _inverses[slot]);

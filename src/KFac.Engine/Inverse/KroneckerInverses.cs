@@ -57,7 +57,11 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         for (int layer = 0; layer < factors.Length; layer++)
         {
             CheckFactor(factors[layer].A, factors[layer].RowsOfA, Layers[layer].FactorInputWidth, "A", layer);
-            if (Options.Style != DampingStyle.InputOnly)
+            if (Layers[layer].HasDiagonalOutput)
+            {
+                CheckDiagonal(factors[layer], layer);
+            }
+            else if (Options.Style != DampingStyle.InputOnly)
             {
                 CheckFactor(factors[layer].B, factors[layer].RowsOfB, Layers[layer].OutputWidth, "B", layer);
             }
@@ -107,7 +111,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
                 $"The rows of layer '{description.Name}' are {outputGradients} and {inputs}; wanted equally many of widths {description.OutputWidth} and {description.FactorInputWidth}.");
         }
 
-        if (inputs.Rows <= _mostRows[layer])
+        if (inputs.Rows <= _mostRows[layer] && !description.HasDiagonalOutput)
         {
             ApplyRowsCore(layer, outputGradients, inputs, scale, update);
             return;
@@ -233,6 +237,16 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         if (matrix.Rows != width || matrix.Columns != width)
         {
             throw new ArgumentException($"Factor {factor} of layer '{Layers[layer].Name}' is {matrix}; wanted {width}×{width}.");
+        }
+    }
+
+    private void CheckDiagonal(in KroneckerPair pair, int layer)
+    {
+        int width = Layers[layer].OutputWidth;
+        if (pair.RowsOfB.AreGiven || pair.B.Rows != 1 || pair.B.Columns != width)
+        {
+            throw new ArgumentException(
+                $"Factor B of layer '{Layers[layer].Name}' is {pair.B}; wanted its diagonal, 1×{width}.");
         }
     }
 }

@@ -17,6 +17,14 @@ internal sealed class TraceReader(DeviceStream stream, Arena arena, int count)
         _widths[index] = width ?? matrix.Rows;
     }
 
+    /// <summary>Measures a matrix that is given by its diagonal.</summary>
+    /// <param name="diagonal">[1, n].</param>
+    public void MeasureDiagonal(int index, MatrixView<float> diagonal)
+    {
+        Reduction.Sum(stream, diagonal, _device.Slice(index, 1));
+        _widths[index] = diagonal.Columns;
+    }
+
     /// <summary>Waits for what has been measured.</summary>
     public void Read()
     {

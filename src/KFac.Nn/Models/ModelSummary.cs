@@ -11,7 +11,14 @@ namespace KFac.Nn;
 /// <param name="InputFactorSize">Rows and columns of A.</param>
 /// <param name="OutputFactorSize">Rows and columns of B.</param>
 public sealed record LayerSummary(
-    string Name, int InputWidth, int OutputWidth, bool HasBias, long Parameters, int InputFactorSize, int OutputFactorSize);
+    string Name, int InputWidth, int OutputWidth, bool HasBias, long Parameters, int InputFactorSize, int OutputFactorSize)
+{
+    /// <summary>Whether only the diagonal of B is kept.</summary>
+    public bool HasDiagonalOutput { get; init; }
+
+    internal long FactorElements =>
+        ((long)InputFactorSize * InputFactorSize) + (HasDiagonalOutput ? OutputFactorSize : (long)OutputFactorSize * OutputFactorSize);
+}
 
 /// <summary>A parameter without Kronecker structure in a model's summary.</summary>
 /// <param name="Name">As in messages and files.</param>
@@ -40,7 +47,7 @@ public sealed record ModelSummary(
             layers,
             others,
             layers.Sum(static layer => layer.Parameters) + others.Sum(static parameter => parameter.Parameters),
-            layers.Sum(static layer => Square(layer.InputFactorSize) + Square(layer.OutputFactorSize)));
+            layers.Sum(static layer => layer.FactorElements));
     }
 
     private static LayerSummary Summarise(KroneckerLayer layer) => new(
@@ -50,7 +57,8 @@ public sealed record ModelSummary(
         layer.HasBias,
         (long)layer.OutputWidth * layer.FactorInputWidth,
         layer.FactorInputWidth,
-        layer.OutputWidth);
-
-    private static long Square(int size) => (long)size * size;
+        layer.OutputWidth)
+    {
+        HasDiagonalOutput = layer.HasDiagonalOutput,
+    };
 }

@@ -79,7 +79,9 @@ internal sealed class ReferenceKfac(Device device, FakeModel model, ParameterSet
         LayerRows rows = model.Gradients[layer].Single();
         double[] sum = Factors(rows).Output(
             device.ReadDouble(rows.Rows), model.Layers[layer].OutputWidth, rows.Seeds, rows.Scale, options.Samples);
-        return [.. sum.Select(value => value / model.LossTerms)];
+        int width = model.Layers[layer].OutputWidth;
+        bool diagonal = model.Layers[layer].HasDiagonalOutput;
+        return [.. sum.Select((value, i) => diagonal && i % (width + 1) != 0 ? 0 : value / model.LossTerms)];
     }
 
     private static Reference.KroneckerFactors Factors(LayerRows rows) =>
