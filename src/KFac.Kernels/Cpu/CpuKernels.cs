@@ -8,6 +8,7 @@ internal static class CpuKernels
         Gemm = new CpuGemm(device),
         Gram = new CpuGram(device),
         DiagonalGram = new CpuDiagonalGram(device),
+        Convolution = new CpuConvolution(device),
         ConvolutionGram = new CpuConvolutionGram(device),
         RowGather = new CpuRowGather(device),
         SegmentReduce = new CpuSegmentReduce(device),

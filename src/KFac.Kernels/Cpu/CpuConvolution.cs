@@ -1,0 +1,75 @@
+namespace KFac.Kernels.Cpu;
+
+/// <summary><see cref="Convolution"/> on the CPU: products with patches that are written a few rows at a time.</summary>
+/// <remarks>The adjoint gathers: a pixel's gradient is a product with the patch of output gradients that meet it. With a stride, pixels are taken
+/// phase by phase (pixel modulo stride), since those of one phase meet the same kernel elements.</remarks>
+internal sealed class CpuConvolution(CpuDevice device) : IConvolutionKernel
+{
+    public void Forward(in ConvolutionArguments arguments)
+    {
+        var product = new PatchProduct(
+            device, Patches(arguments), arguments.Images, new ConvolutionWeights(arguments, isAdjoint: false), new PatchTarget(arguments.Y, 0));
+        product.Run();
+    }
+
+    public void InputGradient(in ConvolutionArguments arguments)
+    {
+        int stride = arguments.Shape.Stride;
+        var weights = new ConvolutionWeights(arguments, isAdjoint: true);
+        for (int phase = 0; phase < stride * stride; phase++)
+        {
+            RunPhase(arguments, weights, phase / stride, phase % stride);
+        }
+    }
+
+    public void WeightGradient(in ConvolutionArguments arguments)
+    {
+        var gradient = new PatchGradient(device, Patches(arguments), arguments);
+        gradient.Run();
+    }
+
+    private static PatchGrid Patches(in ConvolutionArguments arguments)
+    {
+        ConvolutionShape shape = arguments.Shape;
+        return new PatchGrid(arguments.X, shape.Height, shape.Width)
+        {
+            Height = shape.OutputHeight,
+            Width = shape.OutputWidth,
+            Step = shape.Stride,
+            Down = PatchAxis.Forward(shape.KernelHeight, shape.Padding, shape.Dilation),
+            Across = PatchAxis.Forward(shape.KernelWidth, shape.Padding, shape.Dilation),
+            HasOnes = arguments.HasBias,
+        };
+    }
+
+    private void RunPhase(in ConvolutionArguments arguments, in ConvolutionWeights weights, int down, int across)
+    {
+        ConvolutionShape shape = arguments.Shape;
+        var grid = new PatchGrid(arguments.Y, shape.OutputHeight, shape.OutputWidth)
+        {
+            Height = Count(shape.Height, shape.Stride, down),
+            Width = Count(shape.Width, shape.Stride, across),
+            Step = 1,
+            Down = PatchAxis.Adjoint(shape.KernelHeight, shape.Stride, shape.Padding, shape.Dilation, down),
+            Across = PatchAxis.Adjoint(shape.KernelWidth, shape.Stride, shape.Padding, shape.Dilation, across),
+        };
+        var target = new PatchTarget(arguments.X, arguments.Beta)
+        {
+            Step = shape.Stride,
+            First = (down, across),
+            Image = (shape.Height, shape.Width),
+            Grid = (grid.Height, grid.Width),
+        };
+        if (grid.Columns == 0)
+        {
+            target.Scale(arguments.Images * grid.Height * grid.Width, shape.Channels);
+            return;
+        }
+
+        var product = new PatchProduct(device, grid, arguments.Images, weights, target);
+        product.Run();
+    }
+
+    /// <summary>Pixels of a phase.</summary>
+    private static int Count(int size, int stride, int phase) => (size - phase + stride - 1) / stride;
+}
