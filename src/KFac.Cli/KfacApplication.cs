@@ -68,6 +68,7 @@ internal sealed class KfacApplication
         new BenchLimitsCommand(),
         new BenchFactorsCommand(),
         new BenchGemmCommand(),
+        new BenchConvolutionCommand(),
         new BenchInverseCommand(),
         new BenchPreconditionCommand(),
         new BenchStepCommand(),

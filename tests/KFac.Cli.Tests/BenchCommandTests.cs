@@ -112,6 +112,18 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     [Fact]
+    public void Passes_of_every_convolution_are_timed()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "convolution", "--shape", "2,3,5,6,4,3,2,1", .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal(
+            [.. ((string[])["forward", "input-gradient", "weight-gradient"]).Select(static pass => $"convolution {pass} 2,3,5,6,4,3,2,1 ")],
+            results.Select(Name));
+        Assert.Equal(
+            2e-9 * 2 * 3 * 3 * 4 * 27, results[0].GetProperty("gflops").GetDouble() * results[0].GetProperty("medianSeconds").GetDouble(), 1e-15);
+    }
+
+    [Fact]
     public void Products_of_every_shape_are_timed()
     {
         JsonElement json = _kfac.RunJson(["bench", "gemm", "--shape", "2,3,4", "--shape", "5,1,7", "--transpose-b", "--stack", "3", .. _quick]);
@@ -227,6 +239,8 @@ public sealed class BenchCommandTests : IDisposable
     [InlineData("--conv is '1,1,9,9,3,0,0'; wanted", "bench", "factors", "--conv", "1,1,9,9,3,0,0")]
     [InlineData("--conv is '65536,65536,1,1,1,1,0'; wanted", "bench", "factors", "--conv", "65536,65536,1,1,1,1,0")]
     [InlineData("--approx is 'mean'; wanted expand, reduce or both", "bench", "factors", "--approx", "mean")]
+    [InlineData("--shape is '1,1,9,9,1,3,0,0'; wanted eight whole numbers", "bench", "convolution", "--shape", "1,1,9,9,1,3,0,0")]
+    [InlineData("--shape is '1,1,2,2,1,3,1,0'; wanted eight whole numbers", "bench", "convolution", "--shape", "1,1,2,2,1,3,1,0")]
     [InlineData("kfac bench gemm: --shape is '3,4'; wanted three whole numbers", "bench", "gemm", "--shape", "3,4")]
     [InlineData("--transpose-b and --stack say how a --shape is multiplied", "bench", "gemm", "--stack", "2")]
     [InlineData("more than 2147483647 elements", "bench", "gemm", "--shape", "32768,32768,1", "--stack", "2")]

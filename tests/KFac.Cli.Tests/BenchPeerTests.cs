@@ -128,6 +128,7 @@ public sealed class BenchPeerTests : IDisposable
     [InlineData("factors", "--segments", "3,1,2,4")]
     [InlineData("elementwise", "--shape", "3,4")]
     [InlineData("factors", "--conv", "2,3,5,6,3,2,1")]
+    [InlineData("convolution", "--shape", "2,3,5,6,4,3,2,1")]
     [InlineData("gemm", "--shape", "2,3,4", "--transpose-a")]
     [InlineData("gemm", "--shape", "2,3,4", "--transpose-b", "--stack", "2")]
     [InlineData("inverse", "--size", "5")]

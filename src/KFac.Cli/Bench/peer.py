@@ -147,6 +147,20 @@ def convolution(case):
     return forms[case["form"] + " " + case["approximation"]]
 
 
+def convolution_pass(case):
+    c, k = case["channels"], case["kernel"]
+    stride, padding = [case["stride"]] * 2, [case["padding"]] * 2
+    order = torch.channels_last if case["channelsLast"] else torch.contiguous_format
+    x = torch.randn(case["images"], c, case["height"], case["width"]).contiguous(memory_format=order)
+    w = torch.randn(case["outputs"], c, k, k).contiguous(memory_format=order)
+    y = F.conv2d(x, w, None, stride, padding)
+    if case["pass"] == "forward":
+        return lambda: F.conv2d(x, w, None, stride, padding)
+    wanted = [case["pass"] == "input-gradient", case["pass"] == "weight-gradient", False]
+    return lambda: torch.ops.aten.convolution_backward(
+        y, x, w, None, stride, padding, [1, 1], False, [0, 0], 1, wanted)
+
+
 def gemm(case):
     m, n, k, stack = case["m"], case["n"], case["k"], case["stack"]
     a = torch.randn(stack, k, m).transpose(1, 2) if case["transposeA"] else torch.randn(stack, m, k)
@@ -333,6 +347,8 @@ def prepare(case):
         return elementwise(case)
     if name == "convolution":
         return convolution(case)
+    if name == "convolution pass":
+        return convolution_pass(case)
     if name == "gemm":
         return gemm(case)
     if name == "step":
