@@ -8,6 +8,7 @@ internal sealed record KernelTable
     public IGramKernel? Gram { get; init; }
 
     public IDiagonalGramKernel? DiagonalGram { get; init; }
+
     public IConvolutionKernel? Convolution { get; init; }
 
     public IConvolutionGramKernel? ConvolutionGram { get; init; }
