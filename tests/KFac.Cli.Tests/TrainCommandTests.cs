@@ -117,6 +117,8 @@ public sealed class TrainCommandTests : IDisposable
     [InlineData("The target names 'loss'; mnist-mlp has trainLoss", "mnist-mlp", "--target", "loss=1")]
     [InlineData("none was given", "mnist-mlp", "--resume")]
     [InlineData("--grid-steps is an option of --grid", "mnist-mlp", "--grid-steps", "10")]
+    [InlineData("--other-parameters is 'adam'; wanted first-order or diagonal", "mnist-mlp", "--other-parameters", "adam")]
+    [InlineData("--other-rate", "mnist-mlp", "--other-rate", "0")]
     [InlineData("--optimizer cannot be used with --grid", "mnist-mlp", "--grid", "--optimizer", "sgd")]
     [InlineData("The number of grid steps is 10; wanted at least 40", "mnist-mlp", "--grid", "--grid-steps", "10")]
     [InlineData("Required argument 'WORKLOAD'", "--json")]

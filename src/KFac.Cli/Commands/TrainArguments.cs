@@ -45,6 +45,15 @@ internal sealed class TrainArguments
     private readonly Option<int?> _factorInterval = Count("--factor-interval", "Steps between updates of the factors.");
     private readonly Option<int?> _inverseInterval = Count("--inverse-interval", "Steps between inversions of the factors.");
     private readonly Option<double?> _klClip = Positive("--kl-clip", "κ", "KL clipping of K-FAC's updates.");
+
+    private readonly Option<string> _otherParameters = OptionFactory.Choice(
+        "--other-parameters",
+        "K-FAC's rule for parameters without Kronecker structure: their gradient, or that over the root of its second moment.",
+        "first-order",
+        "first-order",
+        "diagonal");
+
+    private readonly Option<double?> _otherRate = Positive("--other-rate", "R", "Learning rate of those parameters over that of the others.");
     private readonly Option<double?> _gradientClip = Positive("--gradient-clip", "C", "Largest norm of the gradient.");
     private readonly Option<int?> _steps = Count("--steps", "End after N steps.");
     private readonly Option<int?> _epochs = Count("--epochs", "End after N epochs.");
@@ -59,7 +68,7 @@ internal sealed class TrainArguments
     private Option[] BesideGrid =>
     [
         _optimizer, _approx, _learningRate, _schedule, _warmup, _momentum, _weightDecay, _damping, _dampingStyle, _curvature,
-        _movingAverage, _factorInterval, _inverseInterval, _klClip, _gradientClip, _steps, _epochs, _target, _evaluateTrain,
+        _movingAverage, _factorInterval, _inverseInterval, _klClip, _otherParameters, _otherRate, _gradientClip, _steps, _epochs, _target, _evaluateTrain,
         _checkpoint, _checkpointEvery, _resume, _log,
     ];
 
@@ -191,6 +200,8 @@ internal sealed class TrainArguments
             FactorInterval = context.Get(_factorInterval) ?? settings.FactorInterval,
             InverseInterval = context.Get(_inverseInterval) ?? settings.InverseInterval,
             KlClip = context.Get(_klClip) ?? settings.KlClip,
+            OtherRate = context.Get(_otherRate) ?? settings.OtherRate,
+            OtherParameters = context.Required(_otherParameters) == "diagonal" ? OtherParameterRule.Diagonal : OtherParameterRule.FirstOrder,
             Approximation = context.Required(_approx) == "reduce" ? SharingApproximation.Reduce : SharingApproximation.Expand,
             DampingStyle = context.Required(_dampingStyle) switch
             {

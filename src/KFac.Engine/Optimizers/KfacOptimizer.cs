@@ -5,7 +5,7 @@ namespace KFac.Engine;
 /// <summary>K-FAC: gradients preconditioned with Kronecker-factored curvature, KL clipping, momentum and weight decay.</summary>
 /// <remarks>
 /// <c>ΔW = (A⊗B + damping)⁻¹ ∇W</c> for every Kronecker layer, with the factors of the mean-reduced loss; parameters
-/// without Kronecker structure keep their plain gradient. KL clipping scales the layers' ΔW by
+/// without Kronecker structure follow <see cref="KfacOptions.OtherParameters"/>. KL clipping scales the layers' ΔW by
 /// <c>min(1, √(κ/(η² Σ_ℓ ⟨∇W_ℓ, ΔW_ℓ⟩)))</c>. Then <c>v ← μ·v + ΔW + decay·θ</c> and <c>θ ← θ − η·v</c>, or with Nesterov
 /// <c>θ ← θ − η(ΔW + decay·θ + μ·v)</c>.
 /// <para>A NaN or an infinity in inputs, output gradients or gradients is refused before any state changes.</para>
@@ -23,6 +23,7 @@ public sealed class KfacOptimizer : IOptimizer
     private readonly KroneckerInverses _inverses;
     private readonly GradientCheck _check;
     private readonly GradientRows _rows;
+    private readonly OtherParameters _others;
     private readonly Arena _arena;
     private readonly VectorView<float> _direction;
     private readonly VectorView<float> _velocity;
@@ -51,6 +52,7 @@ public sealed class KfacOptimizer : IOptimizer
         _inverses = KroneckerInverses.Create(device, model.Layers, options.ToInverseOptions());
         _arena = new Arena(device);
         _check = new GradientCheck(_stream, _arena);
+        _others = new OtherParameters(_stream, _arena, parameters.Blocks, options.OtherParameters);
         int[] mostRows = [.. Enumerable.Range(0, model.Layers.Count).Select(layer => options.LowRankGradients ? _inverses.MostRows(layer) : 0)];
         _rows = new GradientRows(_stream, model.Layers, mostRows, parameters.Values.Length);
         _direction = _arena.Vector<float>(parameters.Values.Length);
@@ -110,6 +112,7 @@ public sealed class KfacOptimizer : IOptimizer
         }
 
         Precondition(parameters, byRows);
+        _others.Precondition(parameters, _step + 1, _direction);
         ClipByKl(parameters, learningRate);
         var momentum = new MomentumStep(
             (float)learningRate, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
@@ -124,6 +127,7 @@ public sealed class KfacOptimizer : IOptimizer
         ArgumentNullException.ThrowIfNull(visitor);
         visitor.Integer("step", ref _step);
         visitor.Vector("velocity", _velocity);
+        _others.VisitState(visitor);
         _factors.VisitState(visitor);
         _inverses.VisitState(visitor);
     }
@@ -183,10 +187,6 @@ public sealed class KfacOptimizer : IOptimizer
             else if (block.Layer >= 0)
             {
                 _inverses.Apply(block.Layer, gradient, direction);
-            }
-            else
-            {
-                Elementwise.Copy(_stream, gradient, direction);
             }
         }
     }

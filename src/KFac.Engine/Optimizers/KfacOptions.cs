@@ -34,6 +34,9 @@ public sealed record KfacOptions : FactorOptions
     /// <summary>κ of KL clipping, which keeps steps in bounds while the model still changes fast; null leaves the update as it is.</summary>
     public double? KlClip { get; init; } = 1e-3;
 
+    /// <summary>How parameters without Kronecker structure are treated.</summary>
+    public OtherParameterOptions OtherParameters { get; init; } = new();
+
     /// <summary>Whether a gradient of few rows is preconditioned through them, <c>(B⁻¹Gᵀ)(X A⁻¹)</c>, where that costs less and the
     /// training pass delivered them to <see cref="IOptimizer.TrainingPassSink"/>. The update is the same up to rounding.</summary>
     public bool LowRankGradients { get; init; } = true;
@@ -60,6 +63,8 @@ public sealed record KfacOptions : FactorOptions
         OptionCheck.NonNegative(WeightDecay, nameof(WeightDecay));
         ValidateUpdatesBeforeInversion();
         ValidateStyle();
+        ArgumentNullException.ThrowIfNull(OtherParameters);
+        OtherParameters.Validate();
         if (KlClip is { } clip)
         {
             OptionCheck.Positive(clip, nameof(KlClip));

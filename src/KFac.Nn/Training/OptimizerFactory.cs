@@ -39,6 +39,7 @@ internal static class OptimizerFactory
             Momentum = settings.Momentum,
             WeightDecay = settings.WeightDecay,
             KlClip = settings.KlClip,
+            OtherParameters = new OtherParameterOptions { Rule = settings.OtherParameters, Rate = settings.OtherRate },
             Seed = seed,
         };
     }

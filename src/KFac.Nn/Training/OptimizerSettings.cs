@@ -64,6 +64,12 @@ public sealed record OptimizerSettings
     /// <summary>κ of KL clipping; null for none.</summary>
     public double? KlClip { get; init; }
 
+    /// <summary>How K-FAC and FOOF treat parameters without Kronecker structure.</summary>
+    public OtherParameterRule OtherParameters { get; init; } = OtherParameterRule.FirstOrder;
+
+    /// <summary>Learning rate of those parameters over η.</summary>
+    public double OtherRate { get; init; } = 1;
+
     /// <summary>As on the command line and in results: <c>kfac</c>, <c>foof</c>, <c>sgd</c>, <c>nesterov</c>, <c>adamw</c>, <c>nadamw</c>.</summary>
     public string Name => NameOf(Kind);
 
@@ -115,6 +121,7 @@ public sealed record OptimizerSettings
         Require(MovingAverage is >= 0 and < 1, "moving average", MovingAverage, "at least 0 and less than 1");
         Require(FactorInterval >= 1, "factor interval", FactorInterval, "at least 1");
         Require(InverseInterval >= 1, "inverse interval", InverseInterval, "at least 1");
+        Require(OtherRate > 0, "rate of other parameters", OtherRate, "a finite number above 0");
         Require(KlClip is null or > 0, "KL clip", KlClip ?? 0, "a finite number above 0");
     }
 
@@ -133,6 +140,8 @@ public sealed record OptimizerSettings
         Line($"factor interval={FactorInterval}"),
         Line($"inverse interval={InverseInterval}"),
         Line($"KL clip={KlClip}"),
+        Line($"other parameters={OtherParameters}"),
+        Line($"rate of other parameters={OtherRate}"),
     ];
 
     private static string Line(FormattableString text) => FormattableString.Invariant(text);

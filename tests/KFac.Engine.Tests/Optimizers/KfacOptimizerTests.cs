@@ -59,6 +59,36 @@ public sealed class KfacOptimizerTests : IDisposable
         Assert.Equal("kfac", optimizer.Name);
     }
 
+    [Theory]
+    [InlineData(OtherParameterRule.FirstOrder, 0.99)]
+    [InlineData(OtherParameterRule.Diagonal, 0.99)]
+    [InlineData(OtherParameterRule.Diagonal, 0)]
+    public void Other_parameters_follow_their_rule_as_in_float64_and_resume(OtherParameterRule rule, double decay)
+    {
+        FakeModel model = TwoLayers();
+        var parameters = new FakeParameters(_device, _arena, model.Layers);
+        var other = new OtherParameterOptions { Rule = rule, Rate = 0.3, SecondMomentDecay = decay, Epsilon = 1e-3 };
+        var options = new KfacOptions { KlClip = 0.05, Damping = 0.05, Momentum = 0.8, WeightDecay = 0.01, OtherParameters = other };
+        var optimizer = new KfacOptimizer(_device, model, parameters.Set, options);
+        var reference = new ReferenceKfac(_device, model, parameters.Set, options with { MovingAverage = 0 });
+        for (int t = 1; t <= 6; t++)
+        {
+            model.FillUniform(_device.DefaultStream, _arena, Examples, (ulong)t);
+            float[] gradients = parameters.SetGradients((ulong)(1000 + t), t);
+            optimizer.Step(model, parameters.Set, 0.2);
+            reference.Step(TestData.ToDouble(gradients), 0.2);
+            ErrorBound.AssertWithinAndSharp(
+                parameters.Values, reference.Parameters, DeviceMatrix.RelativeToLargest(reference.Parameters, 1e-4), $"{rule} t={t}");
+            var state = new MemoryState(_device);
+            state.Save(optimizer);
+            optimizer.Dispose();
+            optimizer = new KfacOptimizer(_device, model, parameters.Set, options);
+            state.Restore(optimizer);
+        }
+
+        optimizer.Dispose();
+    }
+
     [Fact]
     public void Clipping_bounds_the_quadratic_form_of_the_step()
     {

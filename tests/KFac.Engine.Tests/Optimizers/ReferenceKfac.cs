@@ -10,6 +10,7 @@ internal sealed class ReferenceKfac(Device device, FakeModel model, ParameterSet
     private readonly double[][] _averageA = new double[model.Layers.Count][];
     private readonly double[][] _averageB = new double[model.Layers.Count][];
     private readonly double[] _velocity = new double[parameters.Values.Length];
+    private readonly double[] _secondMoment = new double[parameters.Values.Length];
     private int _updates;
 
     public double[] Parameters { get; } = TestData.ToDouble(device.Read(parameters.Values));
@@ -40,8 +41,31 @@ internal sealed class ReferenceKfac(Device device, FakeModel model, ParameterSet
             }
         }
 
+        foreach (ParameterBlock block in parameters.Blocks.Where(block => block.Layer < 0))
+        {
+            Others(block, gradient).CopyTo(direction, block.Offset);
+        }
+
         FirstOrderRules.Momentum(
             Parameters, direction, _velocity, rate, options.Momentum, options.WeightDecay, options.Nesterov);
+    }
+
+    /// <summary>Plain, or over the root of the corrected second moment: a step of Adam from 0 without first moment.</summary>
+    private double[] Others(ParameterBlock block, double[] gradient)
+    {
+        OtherParameterOptions rule = options.OtherParameters;
+        Range range = block.Offset..(block.Offset + (block.Rows * block.Columns));
+        double[] own = gradient[range];
+        if (rule.Rule == OtherParameterRule.FirstOrder)
+        {
+            return [.. own.Select(value => rule.Rate * value)];
+        }
+
+        var result = new double[own.Length];
+        double[] second = _secondMoment[range];
+        FirstOrderRules.Adam(result, own, new double[own.Length], second, _updates, -rule.Rate, 0, rule.SecondMomentDecay, rule.Epsilon, 0, false);
+        second.CopyTo(_secondMoment, block.Offset);
+        return result;
     }
 
     private double[] Precondition(ParameterBlock block, double[] gradient)
