@@ -15,6 +15,8 @@ internal sealed record KernelTable
 
     public IRowGatherKernel? RowGather { get; init; }
 
+    public IPermuteKernel? Permute { get; init; }
+
     public ISegmentReduceKernel? SegmentReduce { get; init; }
 
     public ICholeskyKernel? Cholesky { get; init; }

@@ -11,6 +11,7 @@ internal static class CpuKernels
         Convolution = new CpuConvolution(device),
         ConvolutionGram = new CpuConvolutionGram(device),
         RowGather = new CpuRowGather(device),
+        Permute = new CpuPermute(device),
         SegmentReduce = new CpuSegmentReduce(device),
         Elementwise = new CpuElementwise(device),
         Activation = new CpuActivation(device),

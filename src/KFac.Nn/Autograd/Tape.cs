@@ -13,6 +13,7 @@ namespace KFac.Nn;
 public sealed class Tape : IDisposable
 {
     private readonly Dictionary<Type, OperationPool> _pools = [];
+    private readonly List<SequencePadding> _paddings = [];
     private readonly BackwardPass _pass;
     private Entry[] _entries = new Entry[16];
     private int _count;
@@ -67,6 +68,11 @@ public sealed class Tape : IDisposable
         _count = 0;
         _randomUses = 0;
         Graph = null;
+        foreach (SequencePadding padding in _paddings)
+        {
+            padding.Clear();
+        }
+
         GradientElements = 0;
         Generation++;
         Memory.Reset();
@@ -175,6 +181,30 @@ public sealed class Tape : IDisposable
 
     /// <summary>The number of the pass that ran last: parameters stamped with it hold gradients of it.</summary>
     internal long LastPass => _pass.Number;
+
+    /// <summary>How sequences of these segments are padded; described once per forward pass.</summary>
+    internal SequencePadding PaddingOf(SegmentOffsets segments)
+    {
+        SequencePadding? free = null;
+        foreach (SequencePadding padding in _paddings)
+        {
+            if (ReferenceEquals(padding.Segments, segments))
+            {
+                return padding;
+            }
+
+            free = padding.Segments is null ? padding : free;
+        }
+
+        if (free is null)
+        {
+            free = new SequencePadding();
+            _paddings.Add(free);
+        }
+
+        free.Describe(Stream, Memory, segments);
+        return free;
+    }
 
     internal ref Entry EntryOf(Variable variable)
     {

@@ -43,6 +43,9 @@ public sealed class Linear : Module
     /// <summary>How the weights start.</summary>
     public WeightInitialization Initialization { get; }
 
+    /// <summary>Standard deviation of normal initial weights instead of <see cref="Initialization"/>; null to follow that. Above 0.</summary>
+    public float? StandardDeviation { get; init; }
+
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable input)
     {
@@ -78,7 +81,7 @@ public sealed class Linear : Module
         ArgumentNullException.ThrowIfNull(registry);
         if (registry.IsFirstVisit(ref _registry, Layer.Name))
         {
-            _parameter = registry.AddLinear(Layer, Initialization);
+            _parameter = registry.AddLinear(Layer, Initialization, StandardDeviation);
         }
     }
 }

@@ -7,8 +7,9 @@ namespace KFac.Nn;
 /// <remarks>One [P_out, P_in] block, or [P_out, P_in + 1] with the bias as its last column.</remarks>
 public sealed class LinearParameter : Parameter
 {
-    internal LinearParameter(KroneckerLayer layer, int index, WeightInitialization initialization)
-        : base($"{layer.Name}.weight", layer.OutputWidth, layer.FactorInputWidth, ParameterInitialization.Zeros)
+    /// <param name="normal">What the weights are drawn from if its deviation is above 0; <paramref name="initialization"/> says it otherwise.</param>
+    internal LinearParameter(KroneckerLayer layer, int index, WeightInitialization initialization, ParameterInitialization normal)
+        : base($"{layer.Name}.weight", layer.OutputWidth, layer.FactorInputWidth, normal)
     {
         Layer = layer;
         Index = index;

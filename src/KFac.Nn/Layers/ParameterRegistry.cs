@@ -26,12 +26,15 @@ public sealed class ParameterRegistry
 
     /// <summary>Adds the weight and bias of a linear layer.</summary>
     /// <param name="layer">Its name must be unique within the network.</param>
-    /// <exception cref="ArgumentException">The name is taken.</exception>
-    public LinearParameter AddLinear(KroneckerLayer layer, WeightInitialization initialization)
+    /// <param name="initialization">How the weights start.</param>
+    /// <param name="standardDeviation">Of normal initial weights instead; null to follow <paramref name="initialization"/>.</param>
+    /// <exception cref="ArgumentException">The name is taken, or the deviation is not finite.</exception>
+    public LinearParameter AddLinear(KroneckerLayer layer, WeightInitialization initialization, float? standardDeviation = null)
     {
         ArgumentNullException.ThrowIfNull(layer);
         TakeName(layer.Name);
-        var parameter = new LinearParameter(layer, _linear.Count, initialization);
+        var parameter = new LinearParameter(layer, _linear.Count, initialization, ParameterInitialization.Normal(standardDeviation ?? 0));
+        parameter.Initialization.Validate(layer.Name);
         _linear.Add(parameter);
         _parameters.Add(parameter);
         return parameter;

@@ -26,13 +26,7 @@ public sealed class Residual : Module
                 $"A residual branch turns {input.Shape} into {branch.Shape}; wanted the same shape.", nameof(input));
         }
 
-        MatrixView<float> sum = tape.Memory.Matrix<float>(input.Value.Rows, input.Value.Columns);
-        Elementwise.Copy(tape.Stream, input.Value, sum);
-        Elementwise.Axpby(tape.Stream, 1f, branch.Value, 1f, sum);
-        AdditionOperation operation = tape.Rent<AdditionOperation>();
-        operation.Left = input;
-        operation.Right = branch;
-        return tape.Record(operation, sum, input.Shape, input.Segments, input.NeedsGradient || branch.NeedsGradient);
+        return AdditionOperation.Record(tape, input, branch);
     }
 
     /// <inheritdoc/>
@@ -45,6 +39,18 @@ internal sealed class AdditionOperation : TapeOperation
     public Variable Left { get; set; }
 
     public Variable Right { get; set; }
+
+    /// <summary>Records the sum of two variables of one shape.</summary>
+    public static Variable Record(Tape tape, Variable left, Variable right)
+    {
+        MatrixView<float> sum = tape.Memory.Matrix<float>(left.Value.Rows, left.Value.Columns);
+        Elementwise.Copy(tape.Stream, left.Value, sum);
+        Elementwise.Axpby(tape.Stream, 1f, right.Value, 1f, sum);
+        AdditionOperation operation = tape.Rent<AdditionOperation>();
+        operation.Left = left;
+        operation.Right = right;
+        return tape.Record(operation, sum, left.Shape, left.Segments, left.NeedsGradient || right.NeedsGradient);
+    }
 
     protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
     {

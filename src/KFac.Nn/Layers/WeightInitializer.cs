@@ -14,6 +14,8 @@ internal static class WeightInitializer
         (int inputs, int outputs) = (parameter.Layer.InputWidth, parameter.Layer.OutputWidth);
         float[] weights = parameter.WeightInitialization switch
         {
+            _ when parameter.Initialization.StandardDeviation > 0 =>
+                Scaled(Normal(stream, key, inputs * outputs), parameter.Initialization.StandardDeviation, 0),
             WeightInitialization.He => Scaled(Normal(stream, key, inputs * outputs), Math.Sqrt(2.0 / inputs), 0),
             WeightInitialization.Glorot => Glorot(stream, key, inputs, outputs),
             _ => Sparse(stream, key, inputs, outputs),

@@ -13,6 +13,7 @@ public sealed class CudaKernelTableTests
         nameof(KernelTable.DiagonalGram),
         nameof(KernelTable.Dropout),
         nameof(KernelTable.DualInverse),
+        nameof(KernelTable.Permute),
         nameof(KernelTable.RowGather),
         nameof(KernelTable.SymmetricEigen),
     ];

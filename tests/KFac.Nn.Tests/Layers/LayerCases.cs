@@ -25,8 +25,8 @@ internal static class LayerCases
     public static IReadOnlyList<string> Names { get; } =
     [
         "linear", "linear without bias", "four dimensions", "relu", "tanh", "sigmoid", "gelu", "residual", "shared twice",
-        "reshape", "mean", "sum", "inverse root", "attention", "residual attention", "layer norm", "layer norm twice", "dropout", "positions",
-        .. GraphLayerCases.Names,
+        "reshape", "mean", "sum", "inverse root", "attention", "residual attention",
+        .. TransformerLayerCases.Names, .. GraphLayerCases.Names,
     ];
 
     public static LayerCase Make(string name) => name switch
@@ -47,10 +47,7 @@ internal static class LayerCases
         "inverse root" => Aggregated(SharingScale.InverseSquareRoot, 1 / Math.Sqrt(6)),
         "attention" => Attention(),
         "residual attention" => ResidualAttention(),
-        "layer norm" => Normalized(),
-        "layer norm twice" => NormalizedTwice(),
-        "dropout" => DroppedOut(),
-        "positions" => Positions(),
+        _ when TransformerLayerCases.Names.Contains(name) => TransformerLayerCases.Make(name),
         _ => GraphLayerCases.Make(name),
     };
 
@@ -123,49 +120,6 @@ internal static class LayerCases
         {
             double[] rows = NetworkFunctions.Linear(x, 2, p.AsSpan(0, 6), 3, bias: false);
             return NetworkFunctions.Add(rows, AttentionOf(rows, p[6..], 3, 2, 3, sequence: 4));
-        });
-
-    private static LayerCase Normalized() => new(
-        new Sequential(new LayerNormalization("n", 4, 0.1f), new Linear("a", 4, 3), new LayerNormalization("m", 3, 0.1f)),
-        TensorShape.Of(2, 3, 4),
-        (p, x) =>
-        {
-            double[] normal = LayerNormReference.Forward(x, p[..4], p[4..8], 0.1f);
-            double[] rows = NetworkFunctions.Linear(normal, 4, p.AsSpan(8, 15), 3, bias: true);
-            return LayerNormReference.Forward(rows, p[23..26], p[26..29], 0.1f);
-        });
-
-    private static LayerCase NormalizedTwice()
-    {
-        var shared = new LayerNormalization("n", 3, 0.1f);
-        return new(
-            new Sequential(shared, new ActivationLayer(ActivationKind.Tanh), shared, new Linear("a", 3, 3)),
-            TensorShape.Of(5, 3),
-            (p, x) =>
-            {
-                double[] hidden = NetworkFunctions.Map(LayerNormReference.Forward(x, p[..3], p[3..6], 0.1f), Math.Tanh);
-                return NetworkFunctions.Linear(LayerNormReference.Forward(hidden, p[..3], p[3..6], 0.1f), 3, p.AsSpan(6), 3, bias: true);
-            });
-    }
-
-    private static LayerCase DroppedOut() => new(
-        new Sequential(new DropoutLayer(0.25f), new Linear("a", 4, 5), new DropoutLayer(0.5f), new Linear("b", 5, 3)),
-        TensorShape.Of(6, 4),
-        (p, x) =>
-        {
-            double[] hidden = NetworkFunctions.Linear(NetworkFunctions.Dropout(x, 0.25, 0, 1UL << 32), 4, p.AsSpan(0, 25), 5, bias: true);
-            return NetworkFunctions.Linear(NetworkFunctions.Dropout(hidden, 0.5, 0, 2UL << 32), 5, p.AsSpan(25), 3, bias: true);
-        });
-
-    /// <summary>Shorter than there are positions.</summary>
-    private static LayerCase Positions() => new(
-        new Sequential(new Linear("a", 4, 3), new LearnedPositions("p", 7, 3), new ActivationLayer(ActivationKind.Tanh), new Linear("b", 3, 3)),
-        TensorShape.Of(3, 5, 4),
-        (p, x) =>
-        {
-            double[] rows = NetworkFunctions.Linear(x, 4, p.AsSpan(0, 15), 3, bias: true);
-            double[] placed = [.. rows.Select((value, i) => Math.Tanh(value + p[15 + (i % 15)]))];
-            return NetworkFunctions.Linear(placed, 3, p.AsSpan(36), 3, bias: true);
         });
 
     private static double[] AttentionOf(double[] x, double[] p, int width, int keyWidth, int valueWidth, int sequence = 5)

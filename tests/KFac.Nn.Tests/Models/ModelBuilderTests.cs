@@ -59,6 +59,39 @@ public class ModelBuilderTests
         Assert.Throws<ArgumentException>(() => new Linear(" ", 1, 1));
     }
 
+    [Theory]
+    [InlineData(PatchPooling.Mean, 10_922)]
+    [InlineData(PatchPooling.ClassToken, 10_954)]
+    public void A_vision_transformer_has_the_parameters_of_its_options(PatchPooling pooling, long parameters)
+    {
+        var options = new VisionTransformerOptions
+        {
+            Height = 8, ImageWidth = 12, Channels = 3, PatchSize = 4, Width = 16, Depth = 3, Heads = 2, Classes = 10, Pooling = pooling,
+        };
+        using var test = new TestNetwork(VisionTransformer.Build(options), new CrossEntropyLoss());
+        Variable output = test.Forward(TensorShape.Of(2, 8, 12, 3));
+        Assert.Equal(TensorShape.Of(2, 10), output.Shape);
+        long expected = (49 * 16L) + (3 * ((16 * 17 * 4) + (64 * 17) + (16 * 65) + 64)) + (16 * 6) + 32 + 170 + (pooling == PatchPooling.ClassToken ? 32 : 0);
+        Assert.Equal(parameters, expected);
+        Assert.Equal(parameters, test.Network.Parameters.Values.Length);
+    }
+
+    [Fact]
+    public void Presets_have_the_sizes_of_the_papers()
+    {
+        VisionTransformerOptions small = VisionTransformerOptions.Small16;
+        small.Validate();
+        Assert.Equal((196, 384, 12, 6), (small.Patches, small.Width, small.Depth, small.Heads));
+        GenerativeTransformerOptions gpt = GenerativeTransformerOptions.Gpt2Small;
+        gpt.Validate();
+        long block = (4L * 768 * 769) + (3072L * 769) + (768L * 3073) + (4 * 768);
+        Assert.Equal(124_439_808, (gpt.Vocabulary * 768L) + (gpt.Length * 768L) + (gpt.Depth * block) + (2 * 768));
+        Assert.Throws<ArgumentException>(() => (small with { PatchSize = 15 }).Validate());
+        Assert.Throws<ArgumentException>(() => (small with { Pooling = (PatchPooling)7 }).Validate());
+        Assert.Throws<ArgumentException>(() => (gpt with { Depth = 0 }).Validate());
+        Assert.Throws<ArgumentException>(() => GenerativeTransformer.Build(gpt with { Heads = 7 }));
+    }
+
     private static ModelSummary Summary(Module root)
     {
         using Device device = TestDevice.OpenDefault();
