@@ -20,6 +20,7 @@ internal sealed class StepCase : BenchCase
     private readonly Network _network;
     private readonly IOptimizer _optimizer;
     private readonly MiniBatch _batch;
+    private readonly TrainingPass _pass;
 
     /// <param name="interval">Steps from one update of factors and inverses to the next; 0 for SGD.</param>
     public StepCase(Device device, Workload workload, TrainingProblem problem, int interval, ulong seed)
@@ -33,6 +34,7 @@ internal sealed class StepCase : BenchCase
             : new KfacOptimizer(device, _network, _network.Parameters, Options(interval, seed));
         _batch = problem.CreateBatch(device.DefaultStream, workload.BatchSize);
         _batch.Fill(DataPart.Train, 0, workload.BatchSize);
+        _pass = new TrainingPass(device.DefaultStream, _network, _batch);
     }
 
     public override string Operation => _interval == 0 ? "step sgd" : string.Create(CultureInfo.InvariantCulture, $"step kfac every {_interval}");
@@ -47,9 +49,7 @@ internal sealed class StepCase : BenchCase
     {
         for (int step = 0; step < UnitsPerRun; step++)
         {
-            _batch.Forward(_network);
-            _network.SetTargets(_batch.Targets);
-            _network.Backward(_optimizer.TrainingPassSink);
+            _pass.Run(_optimizer.TrainingPassSink);
             _optimizer.Step(_network, _network.Parameters, LearningRate);
         }
     }
@@ -64,6 +64,7 @@ internal sealed class StepCase : BenchCase
 
     public override void Dispose()
     {
+        _pass.Dispose();
         _batch.Dispose();
         _optimizer.Dispose();
         _network.Dispose();

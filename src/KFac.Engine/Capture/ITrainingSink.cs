@@ -9,6 +9,9 @@ namespace KFac.Engine;
 /// <see cref="ScaleGradients"/>, which keeps the rows in use.</remarks>
 public interface ITrainingSink : ICaptureSink
 {
+    /// <summary>Whether a pass of the same shape as the last one may run without this sink, which would keep nothing of it.</summary>
+    bool MayBeLeftOut => false;
+
     /// <summary>A pass begins: what an earlier one delivered is forgotten.</summary>
     void BeginPass();
 

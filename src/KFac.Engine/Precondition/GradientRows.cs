@@ -21,6 +21,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
     private ICaptureSink? _factors;
     private GradientSeal? _seal;
     private double _scale;
+    private bool _keepsNothing;
 
     /// <param name="most">By layer, the most rows that are kept.</param>
     /// <param name="parameters">Number of parameters.</param>
@@ -38,6 +39,8 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
 
     /// <summary>What the rows' product must be multiplied by.</summary>
     public float Scale => (float)_scale;
+
+    public bool MayBeLeftOut => _keepsNothing && _factors is null;
 
     /// <summary>Forgets all rows.</summary>
     /// <param name="factors">Takes the output gradients of the next pass for B; null for nobody.</param>
@@ -86,6 +89,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
     public void EndPass(ParameterSet parameters)
     {
         ArgumentNullException.ThrowIfNull(parameters);
+        _keepsNothing = false;
         for (int layer = 0; layer < _inputs.Length; layer++)
         {
             if (IsKept(layer))
@@ -95,6 +99,8 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
                 return;
             }
         }
+
+        _keepsNothing = true;
     }
 
     public void ScaleGradients(ParameterSet parameters, float factor)

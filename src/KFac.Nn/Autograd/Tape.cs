@@ -53,6 +53,9 @@ public sealed class Tape : IDisposable
 
     internal int Generation { get; private set; }
 
+    /// <summary>Whether the forward pass used random numbers.</summary>
+    internal bool DrewRandomNumbers => _randomUses > 0;
+
     /// <summary>Elements that the gradients of one seed may take at most.</summary>
     internal long GradientElements { get; private set; }
 

@@ -91,6 +91,12 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         set => _tape.RandomKey = value;
     }
 
+    /// <summary>What recordings of passes depend on.</summary>
+    internal TapeMark Mark => new(_tape.Generation, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training);
+
+    /// <summary>Whether the last forward pass used random numbers.</summary>
+    internal bool DrewRandomNumbers => _tape.DrewRandomNumbers;
+
     /// <inheritdoc/>
     public SharingApproximation LossSetting =>
         Output.Value.Rows == Output.Examples && Output.Segments is null
@@ -162,9 +168,8 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// <summary>The loss, averaged over all <see cref="LossTerms"/>; waits for the device.</summary>
     public double MeanLoss()
     {
-        VectorView<float> losses = Evaluation.Losses;
-        Reduction.Sum(_stream, losses.AsMatrix(1, losses.Length), _sum);
-        return _stream.Read(_sum) / LossTerms;
+        SumLosses();
+        return ReadMeanLoss();
     }
 
     /// <summary>Rows of the output whose largest element stands at the label; waits for the device.</summary>
@@ -248,6 +253,16 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         _tape.Dispose();
         _persistent.Dispose();
     }
+
+    /// <summary>Adds the losses of the terms, for <see cref="ReadMeanLoss"/>.</summary>
+    internal void SumLosses()
+    {
+        VectorView<float> losses = Evaluation.Losses;
+        Reduction.Sum(_stream, losses.AsMatrix(1, losses.Length), _sum);
+    }
+
+    /// <summary>The mean of the losses that were added last; waits for the device.</summary>
+    internal double ReadMeanLoss() => _stream.Read(_sum) / LossTerms;
 
     private void Restart()
     {

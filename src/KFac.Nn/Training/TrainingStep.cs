@@ -17,6 +17,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
     private readonly IOptimizer _optimizer;
     private readonly BatchOrder _order;
     private readonly MiniBatch _batch;
+    private readonly TrainingPass _pass;
     private readonly GradientClipping? _clipping;
 
     public TrainingStep(DeviceStream stream, TrainingOptions options, TrainingProblem problem, Network network, IOptimizer optimizer)
@@ -26,6 +27,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
         _optimizer = optimizer;
         _order = new BatchOrder(problem.CountOf(DataPart.Train), options.Workload.BatchSize, options.Seed);
         _batch = problem.CreateBatch(stream, options.Workload.BatchSize);
+        _pass = new TrainingPass(stream, network, _batch);
         _clipping = options.GradientClip is double norm ? new GradientClipping(stream.Device, norm) : null;
     }
 
@@ -37,17 +39,15 @@ internal sealed class TrainingStep : IStateful, IDisposable
     {
         _batch.FillForTraining(_order.Next(), new PhiloxKey(_seed, BatchSequences + (ulong)step));
         _network.RandomKey = new PhiloxKey(_seed, ForwardSequences + (uint)step);
-        _batch.Forward(_network);
-        _network.SetTargets(_batch.Targets);
-        double loss = _network.MeanLoss();
+        ITrainingSink? sink = _optimizer.TrainingPassSink;
+        _pass.Run(sink);
+        double loss = _pass.ReadLoss();
         if (!double.IsFinite(loss))
         {
             throw new TrainingException(
                 $"The training loss is {loss} at step {step}; the run diverged. Try a smaller learning rate or more damping.", step);
         }
 
-        ITrainingSink? sink = _optimizer.TrainingPassSink;
-        _network.Backward(sink);
         _clipping?.Apply(_network.Parameters, sink);
         _optimizer.Step(_network, _network.Parameters, learningRate);
         return loss;
@@ -63,6 +63,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
     public void Dispose()
     {
         _clipping?.Dispose();
+        _pass.Dispose();
         _batch.Dispose();
     }
 }

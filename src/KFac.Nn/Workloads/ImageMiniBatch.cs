@@ -19,6 +19,8 @@ internal sealed class ImageMiniBatch : MiniBatch
 
     public override int Count => _images.Count;
 
+    public override bool IsRepeatable => true;
+
     public override Targets Targets =>
         _workload.Task == ImageTask.Classification ? Targets.Of(_images.Labels) : Targets.Of(_images.Inputs);
 

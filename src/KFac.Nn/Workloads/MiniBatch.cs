@@ -8,6 +8,10 @@ public abstract class MiniBatch : IDisposable
     /// <summary>Examples in it.</summary>
     public abstract int Count { get; }
 
+    /// <summary>Whether <see cref="Forward"/> and <see cref="Targets"/> depend on <see cref="Count"/> alone but for the contents of
+    /// the batch's memory, so that what they give a device to do may be recorded and replayed.</summary>
+    public virtual bool IsRepeatable => false;
+
     /// <summary>What the network's outputs are compared with.</summary>
     public abstract Targets Targets { get; }
 
