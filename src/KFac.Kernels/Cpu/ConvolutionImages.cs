@@ -1,11 +1,15 @@
 namespace KFac.Kernels.Cpu;
 
 /// <summary>Images with their channels last, <c>pixels[((n·H + y)·W + x)·pitch + c]</c>, as correlations between pixels read them.</summary>
-/// <param name="pixels"><see cref="Bytes"/> bytes at a 64-byte boundary.</param>
-internal readonly unsafe struct ConvolutionImages(float* pixels, int count, int channels, ConvolutionAxis rows, ConvolutionAxis columns)
+/// <param name="pixels">At a 64-byte boundary.</param>
+/// <param name="pitch">Elements from a pixel to the next.</param>
+internal readonly unsafe struct ConvolutionImages(float* pixels, long pitch, int count, int channels, ConvolutionAxis rows, ConvolutionAxis columns)
 {
     /// <summary>Elements of a cache line.</summary>
     private const int Line = 16;
+
+    /// <summary>Cache lines of a pixel from which on an even number would let pixels meet in few sets of the cache.</summary>
+    private const int ManyLines = 8;
 
     /// <summary>Elements behind the last pixel that tiles read and make nothing of.</summary>
     private const int Slack = 3 * Line;
@@ -21,37 +25,66 @@ internal readonly unsafe struct ConvolutionImages(float* pixels, int count, int 
     public ConvolutionAxis Columns => columns;
 
     /// <summary>Elements from a pixel to the next.</summary>
-    public int Pitch => PitchOf(channels);
+    public long Pitch => pitch;
 
     /// <summary>Elements from an image to the next.</summary>
-    public long ImagePitch => (long)rows.Size * columns.Size * Pitch;
+    public long ImagePitch => (long)rows.Size * columns.Size * pitch;
 
-    /// <summary>Memory that images need.</summary>
+    /// <summary>Memory that copied images need.</summary>
     public static long Bytes(int count, int channels, ConvolutionAxis rows, ConvolutionAxis columns) =>
         (((long)count * rows.Size * columns.Size * PitchOf(channels)) + Slack) * sizeof(float);
 
-    /// <summary>Copies image <paramref name="image"/> from its channels, which follow each other in memory.</summary>
-    public void Copy<TSimd, TVector>(int image, float* source)
+    /// <summary>Images as copies are laid out, not copied yet.</summary>
+    /// <param name="memory"><see cref="Bytes"/> bytes at a 64-byte boundary.</param>
+    public static ConvolutionImages Copies(float* memory, int count, int channels, ConvolutionAxis rows, ConvolutionAxis columns) =>
+        new(memory, PitchOf(channels), count, channels, rows, columns);
+
+    /// <summary>Whether a group's images can be read where they are: channels last, in whole cache lines, so that no tile reads
+    /// beyond a pixel, and not a distance apart that wastes the cache.</summary>
+    public static bool LieReady(ConvolutionGroup group)
+    {
+        long lines = group.PixelStride / Line;
+        return group.ChannelsLast
+            && group.Channels % Line == 0
+            && group.PixelStride % Line == 0
+            && (nuint)group.X % (Line * sizeof(float)) == 0
+            && (lines < ManyLines || lines % 2 == 1);
+    }
+
+    /// <summary>Copies image <paramref name="image"/> of those from <paramref name="first"/> on of a group.</summary>
+    public void Copy<TSimd, TVector>(int image, ConvolutionGroup group, int first)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
-        int size = rows.Size * columns.Size;
-        PanelTranspose<TSimd, TVector>.Run(pixels + (image * ImagePitch), Pitch, size, channels, new StridedMatrix(source, 1, size));
+        float* source = group.X + ((first + image) * group.ImageStride);
+        float* target = pixels + (image * ImagePitch);
+        if (!group.ChannelsLast)
+        {
+            PanelTranspose<TSimd, TVector>.Run(target, pitch, group.Pixels, channels, new StridedMatrix(source, 1, group.ChannelStride));
+            return;
+        }
+
+        for (int pixel = 0; pixel < group.Pixels; pixel++)
+        {
+            new ReadOnlySpan<float>(source, channels).CopyTo(new Span<float>(target, channels));
+            source += group.PixelStride;
+            target += pitch;
+        }
     }
 
     /// <summary>The pixels of a region of every image as lines along its longest side, images counting as a third side.</summary>
     /// <param name="offsets">Receives the lines' offsets; <see cref="MostLines"/> elements.</param>
     public PixelLines Lines(in PixelRegion region, long* offsets)
     {
-        var across = new Side(region.Columns.Count, (long)columns.Stride * Pitch);
-        var down = new Side(region.Rows.Count, (long)rows.Stride * columns.Size * Pitch);
+        var across = new Side(region.Columns.Count, columns.Stride * pitch);
+        var down = new Side(region.Rows.Count, (long)rows.Stride * columns.Size * pitch);
         var images = new Side(count, ImagePitch);
         Side run = across.Count >= down.Count ? across : down;
         run = run.Count >= images.Count ? run : images;
         (Side outer, Side inner) = run == across ? (images, down) : run == down ? (images, across) : (down, across);
         long y = (region.Rows.Start * rows.Stride) + region.RowPhase;
         long x = (region.Columns.Start * columns.Stride) + region.ColumnPhase;
-        long start = ((y * columns.Size) + x) * Pitch;
+        long start = ((y * columns.Size) + x) * pitch;
         for (int i = 0; i < outer.Count; i++)
         {
             for (int j = 0; j < inner.Count; j++)
@@ -71,7 +104,7 @@ internal readonly unsafe struct ConvolutionImages(float* pixels, int count, int 
     private static int PitchOf(int channels)
     {
         int lines = (channels + Line - 1) / Line;
-        int pitch = (lines >= 8 ? lines | 1 : lines) * Line;
+        int pitch = (lines >= ManyLines ? lines | 1 : lines) * Line;
         return (pitch - channels) * 7 <= channels ? pitch : channels;
     }
 

@@ -5,7 +5,8 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="ConvolutionGram"/> on the CPU, without patches: correlations of pixels for expand, window sums for reduce.</summary>
 /// <remarks>Memory: expand takes a copy of a few images of a group with their channels last, which stays in the cache while
-/// every lag reads it, and one factor of the group; reduce takes the [M, P] sums of one group.</remarks>
+/// every lag reads it, and one factor of the group; images that lie so already are not copied. Reduce takes the [M, P] sums
+/// of one group.</remarks>
 internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolutionGramKernel
 {
     /// <summary>Bytes of images that are correlated before the next ones.</summary>
@@ -32,7 +33,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
 
     private void ExpandGroup(in ConvolutionGramArguments arguments, ConvolutionGroup group)
     {
-        int images = arguments.X.Rows;
+        int images = arguments.Images;
         int elements = arguments.Shape.KernelHeight * arguments.Shape.KernelWidth;
         int patch = arguments.Shape.PatchWidth;
         if (images == 0 || arguments.Alpha == 0)
@@ -47,8 +48,17 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
             return;
         }
 
+        if (group is { PixelsArePatches: true, ChannelsLast: true })
+        {
+            var pixels = new StridedMatrix(group.X, group.PixelStride, 1);
+            CpuGram.Accumulate(
+                device, new GramRows(pixels, images * group.Pixels, group.Channels, arguments.AppendOnes), arguments.Alpha, arguments.Beta, group.Gram, group.GramStride);
+            return;
+        }
+
         int batch = (int)Math.Clamp(BatchBytes / ConvolutionImages.Bytes(1, group.Channels, group.Rows, group.Columns), 1, images);
-        using ScratchLease copy = device.Scratch.Rent(ConvolutionImages.Bytes(batch, group.Channels, group.Rows, group.Columns));
+        bool ready = ConvolutionImages.LieReady(group);
+        using ScratchLease copy = device.Scratch.Rent(ready ? 0 : ConvolutionImages.Bytes(batch, group.Channels, group.Rows, group.Columns));
         if (group.PixelsArePatches)
         {
             for (int first = 0; first < images; first += batch)
@@ -62,7 +72,8 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         using ScratchLease blocks = device.Scratch.Rent((long)patch * patch * sizeof(float));
         for (int first = 0; first < images; first += batch)
         {
-            LagCorrelation.Run(device, CopyImages(group, first, batch, copy.As<float>()), first > 0, blocks.As<float>());
+            ConvolutionImages some = ready ? InPlace(group, first, batch) : CopyImages(group, first, batch, copy.As<float>());
+            LagCorrelation.Run(device, some, first > 0, blocks.As<float>());
         }
 
         BlockInterleave.Run(
@@ -77,13 +88,13 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     private void AddPixels(in ConvolutionGramArguments arguments, ConvolutionGroup group, ConvolutionImages images, float beta)
     {
         var rows = new GramRows(
-            new StridedMatrix(images.Pixels, images.Pitch, 1), images.Count * group.Rows.Size * group.Columns.Size, group.Channels, arguments.AppendOnes);
+            new StridedMatrix(images.Pixels, images.Pitch, 1), images.Count * group.Pixels, group.Channels, arguments.AppendOnes);
         GramCore.Accumulate(device, rows, arguments.Alpha, beta, group.Gram, group.GramStride);
     }
 
     private void ReduceGroup(in ConvolutionGramArguments arguments, ConvolutionGroup group)
     {
-        int images = arguments.X.Rows;
+        int images = arguments.Images;
         float factor = CpuSegmentReduce.Factor(arguments.Scale, arguments.Shape.Positions);
         using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
         float* sums = lease.As<float>();
@@ -103,7 +114,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     /// <summary>The last row and column: sums of the patches over images and positions, and the number of patches in the corner.</summary>
     private void WriteOnes(in ConvolutionGramArguments arguments, ConvolutionGroup group)
     {
-        int images = arguments.X.Rows;
+        int images = arguments.Images;
         int patch = group.Width - 1;
         using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
         float* sums = lease.As<float>();
@@ -125,14 +136,26 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         }
     }
 
-    private void SumWindows(ConvolutionGroup group, float factor, float* sums) =>
-        WindowSums.Run(device, group, factor, sums, group.Width);
+    private void SumWindows(ConvolutionGroup group, float factor, float* sums)
+    {
+        if (group.ChannelsLast)
+        {
+            PixelWindowSums.Run(device, group, factor, sums, group.Width);
+        }
+        else
+        {
+            WindowSums.Run(device, group, factor, sums, group.Width);
+        }
+    }
+
+    private static ConvolutionImages InPlace(ConvolutionGroup group, int first, int batch) =>
+        new(group.X + (first * group.ImageStride), group.PixelStride, Math.Min(batch, group.Images - first), group.Channels, group.Rows, group.Columns);
 
     /// <summary>Copies a batch of images, or what is left of one, channels last.</summary>
     private ConvolutionImages CopyImages(ConvolutionGroup group, int first, int batch, float* copy)
     {
-        var images = new ConvolutionImages(copy, Math.Min(batch, group.Images - first), group.Channels, group.Rows, group.Columns);
-        var job = new CopyJob(images, group.X + (first * group.XStride), group.XStride);
+        var images = ConvolutionImages.Copies(copy, Math.Min(batch, group.Images - first), group.Channels, group.Rows, group.Columns);
+        var job = new CopyJob(images, group, first);
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &CopyJob.Run<Simd512, Vector512<float>>,
@@ -143,18 +166,19 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         return images;
     }
 
-    private readonly struct CopyJob(ConvolutionImages pixels, float* source, long stride)
+    private readonly struct CopyJob(ConvolutionImages images, ConvolutionGroup group, int first)
     {
+        private readonly ConvolutionImages _images = images;
+        private readonly ConvolutionGroup _group = group;
+
         public static void Run<TSimd, TVector>(void* context, int image)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
             ref CopyJob job = ref Unsafe.AsRef<CopyJob>(context);
-            job.Copy<TSimd, TVector>(image);
+            job._images.Copy<TSimd, TVector>(image, job._group, job.First);
         }
 
-        private void Copy<TSimd, TVector>(int image)
-            where TSimd : struct, ISimd<TVector>
-            where TVector : unmanaged => pixels.Copy<TSimd, TVector>(image, source + (image * stride));
+        private int First => first;
     }
 }

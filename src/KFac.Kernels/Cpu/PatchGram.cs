@@ -105,7 +105,7 @@ internal static unsafe class PatchGram
                 if (row / _group.Rows.Outputs != copied)
                 {
                     copied = row / _group.Rows.Outputs;
-                    CopyPadded(_group.X + (copied * _group.XStride), image);
+                    CopyPadded(_group.X + (copied * _group.ImageStride), image);
                 }
 
                 for (int column = 0; column < _group.Columns.Outputs; column += Depth)
@@ -135,12 +135,27 @@ internal static unsafe class PatchGram
             for (int channel = 0; channel < _group.Channels; channel++)
             {
                 float* target = padded + (channel * PaddedPlane) + ((long)down.Padding * PaddedWidth) + across.Padding;
+                float* source = image + (channel * _group.ChannelStride);
                 for (int y = 0; y < down.Size; y++)
                 {
-                    new Span<float>(image, across.Size).CopyTo(new Span<float>(target, across.Size));
-                    image += across.Size;
+                    CopyLine(source, _group.PixelStride, across.Size, target);
+                    source += across.Size * _group.PixelStride;
                     target += PaddedWidth;
                 }
+            }
+        }
+
+        private static void CopyLine(float* source, long stride, int count, float* target)
+        {
+            if (stride == 1)
+            {
+                new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(target, count));
+                return;
+            }
+
+            for (int x = 0; x < count; x++)
+            {
+                target[x] = source[x * stride];
             }
         }
 

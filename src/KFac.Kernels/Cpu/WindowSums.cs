@@ -5,7 +5,7 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>Sums of every image's patches over the output positions: <c>y[n, (c·k_h + a)·k_w + b] ← factor·Σ pixels that (a, b) meets</c>.</summary>
 /// <remarks>
-/// A channel is read once: the rows that all kernel rows of a phase meet are added up first, and each kernel row adds the
+/// For images with their channels first; <see cref="PixelWindowSums"/> is for those with channels last. A channel is read once: the rows that all kernel rows of a phase meet are added up first, and each kernel row adds the
 /// few that it meets besides; the columns of such a sum likewise. Nothing is subtracted, so sums that miss a NaN stay clean.
 /// A kernel of one element takes a channel as a single row. A task takes a few channels; which rows and columns an element
 /// meets (<see cref="WindowParts"/>) is found once a task, since for 8×8 pixels finding it costs more than the sums.
@@ -34,7 +34,7 @@ internal static unsafe class WindowSums
         private readonly ConvolutionGroup _group = group;
         private readonly ConvolutionAxis _rows = group.PixelsArePatches ? new ConvolutionAxis(1, 1, 1, 0, 1, 1) : group.Rows;
         private readonly ConvolutionAxis _columns = group.PixelsArePatches
-            ? new ConvolutionAxis(group.ImageElements / group.Channels, 1, 1, 0, 1, group.ImageElements / group.Channels)
+            ? new ConvolutionAxis(group.Pixels, 1, 1, 0, 1, group.Pixels)
             : group.Columns;
 
         private int PlaneElements => _rows.Size * _columns.Size;
@@ -71,7 +71,7 @@ internal static unsafe class WindowSums
             {
                 long image = index / _group.Channels;
                 int channel = (int)(index % _group.Channels);
-                float* pixels = _group.X + (image * _group.XStride) + ((long)channel * PlaneElements);
+                float* pixels = _group.X + (image * _group.ImageStride) + (channel * _group.ChannelStride);
                 plane.Sum(pixels, y + (image * ldy) + ((long)channel * _rows.Kernel * _columns.Kernel));
             }
         }

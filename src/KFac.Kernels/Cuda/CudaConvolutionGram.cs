@@ -23,6 +23,7 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
 
     public void Expand(in ConvolutionGramArguments arguments)
     {
+        RequireChannelsFirst(arguments);
         ConvolutionShape shape = arguments.Shape;
         using CudaScratch.Scope scope = stream.Scratch.Open();
         if (arguments.X.Rows == 0 || arguments.Alpha == 0)
@@ -49,6 +50,7 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
 
     public void Reduce(in ConvolutionGramArguments arguments)
     {
+        RequireChannelsFirst(arguments);
         ConvolutionShape shape = arguments.Shape;
         int width = arguments.Gram.Columns, groupStride = LaunchShape.Cover(width, 4) * 4;
         long rowStride = (long)shape.Groups * groupStride;
@@ -65,6 +67,14 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
             });
         var gramRows = new GramRows(rows, rowStride, images, width) { Batch = shape.Groups, BatchStride = groupStride };
         _gram.Accumulate(scope, gramRows, arguments.Alpha, arguments.Beta, arguments.Gram);
+    }
+
+    private void RequireChannelsFirst(in ConvolutionGramArguments arguments)
+    {
+        if (arguments.Layout != ConvolutionLayout.ChannelsFirst)
+        {
+            throw new KernelMissingException($"{nameof(ConvolutionGram)} with channels last", stream.Device.Name);
+        }
     }
 
     private static float Factor(SharingScale scale, int rows) => scale switch

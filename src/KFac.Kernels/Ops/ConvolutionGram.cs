@@ -2,7 +2,7 @@ namespace KFac.Kernels;
 
 /// <summary>Gram matrices of the patches of a convolution's input, the input factors of K-FAC for convolutions: <c>C ← α·X̃ᵀX̃ + β·C</c>.</summary>
 /// <remarks>
-/// X holds an image [C, H, W] a row. X̃ has a row for every image and output position (expand), or one for every image
+/// X holds an image [C, H, W] a row, or with <see cref="ConvolutionLayout.ChannelsLast"/> a pixel a row. X̃ has a row for every image and output position (expand), or one for every image
 /// (reduce: the sum over its R positions, scaled); a row is the zero-padded patch, ordered [channel, kernel row, kernel
 /// column], and with <c>appendOnes</c> a last element that holds what the same reduction makes of ones. X̃ is not formed.
 /// <para>
@@ -19,7 +19,7 @@ namespace KFac.Kernels;
 public static class ConvolutionGram
 {
     /// <summary>Every output position counts: K-FAC-expand.</summary>
-    /// <param name="x">[M, C·H·W].</param>
+    /// <param name="x">[M, C·H·W], or [M·H·W, C] with channels last.</param>
     /// <param name="gram">[groups·P, P], P = C/groups·k_h·k_w, and one more with <paramref name="appendOnes"/>.</param>
     /// <exception cref="ArgumentException">The convolution has no output, shapes disagree, or C overlaps X; C is untouched.</exception>
     public static void Expand(
@@ -29,10 +29,11 @@ public static class ConvolutionGram
         float alpha,
         float beta,
         MatrixView<float> gram,
-        bool appendOnes = false)
+        bool appendOnes = false,
+        ConvolutionLayout layout = ConvolutionLayout.ChannelsFirst)
     {
-        IConvolutionGramKernel kernel = CheckCommon(stream, x, shape, alpha, beta, gram, appendOnes);
-        kernel.Expand(new ConvolutionGramArguments(x, shape, SharingScale.Sum, alpha, beta, gram, appendOnes));
+        IConvolutionGramKernel kernel = CheckCommon(stream, x, shape, alpha, beta, gram, appendOnes, layout);
+        kernel.Expand(new ConvolutionGramArguments(x, shape, SharingScale.Sum, alpha, beta, gram, appendOnes, layout));
     }
 
     /// <summary>An image's patches are reduced to one first: K-FAC-reduce.</summary>
@@ -45,10 +46,11 @@ public static class ConvolutionGram
         float alpha,
         float beta,
         MatrixView<float> gram,
-        bool appendOnes = false)
+        bool appendOnes = false,
+        ConvolutionLayout layout = ConvolutionLayout.ChannelsFirst)
     {
-        IConvolutionGramKernel kernel = CheckCommon(stream, x, shape, alpha, beta, gram, appendOnes);
-        kernel.Reduce(new ConvolutionGramArguments(x, shape, scale, alpha, beta, gram, appendOnes));
+        IConvolutionGramKernel kernel = CheckCommon(stream, x, shape, alpha, beta, gram, appendOnes, layout);
+        kernel.Reduce(new ConvolutionGramArguments(x, shape, scale, alpha, beta, gram, appendOnes, layout));
     }
 
     private static IConvolutionGramKernel CheckCommon(
@@ -58,20 +60,36 @@ public static class ConvolutionGram
         float alpha,
         float beta,
         MatrixView<float> gram,
-        bool appendOnes)
+        bool appendOnes,
+        ConvolutionLayout layout)
     {
         IConvolutionGramKernel kernel = Check.Kernel(stream, static table => table.ConvolutionGram, nameof(ConvolutionGram));
         ArgumentNullException.ThrowIfNull(shape);
         shape.Validate();
         Check.View(stream, x, nameof(x));
         Check.View(stream, gram, nameof(gram));
-        Check.Same(x.Columns, shape.ImageElements, "columns of x", "elements of an image");
+        CheckImages(x, shape, layout);
         int width = shape.PatchWidth + (appendOnes ? 1 : 0);
         Check.Shape(gram, checked(shape.Groups * width), width, nameof(gram));
         Check.Finite(alpha);
         Check.Finite(beta);
         Check.NoOverlap(gram, x, nameof(gram), nameof(x));
         return kernel;
+    }
+
+    private static void CheckImages(MatrixView<float> x, ConvolutionShape shape, ConvolutionLayout layout)
+    {
+        if (layout == ConvolutionLayout.ChannelsFirst)
+        {
+            Check.Same(x.Columns, shape.ImageElements, "columns of x", "elements of an image");
+            return;
+        }
+
+        Check.Same(x.Columns, shape.Channels, "columns of x", "channels");
+        if (x.Rows % shape.Pixels != 0)
+        {
+            throw new ArgumentException($"x has {x.Rows} rows; wanted a multiple of the {shape.Pixels} pixels of an image.");
+        }
     }
 }
 
@@ -83,7 +101,12 @@ internal readonly record struct ConvolutionGramArguments(
     float Alpha,
     float Beta,
     MatrixView<float> Gram,
-    bool AppendOnes);
+    bool AppendOnes,
+    ConvolutionLayout Layout)
+{
+    /// <summary>M.</summary>
+    public int Images => Layout == ConvolutionLayout.ChannelsFirst ? X.Rows : X.Rows / Shape.Pixels;
+}
 
 /// <summary>A device's implementation of <see cref="ConvolutionGram"/>.</summary>
 internal interface IConvolutionGramKernel

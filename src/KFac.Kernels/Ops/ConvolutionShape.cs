@@ -44,6 +44,9 @@ public sealed record ConvolutionShape
     /// <summary>P, the elements of a patch of one group.</summary>
     public int PatchWidth => Channels / Groups * KernelHeight * KernelWidth;
 
+    /// <summary>H·W.</summary>
+    public int Pixels => Height * Width;
+
     /// <summary>Elements of an image, C·H·W.</summary>
     public int ImageElements => Channels * Height * Width;
 

@@ -9,9 +9,21 @@ public class ConvolutionGramTests
     private static readonly (float Alpha, float Beta)[] s_scalars = [(1, 0), (0.25f, 1), (-0.75f, 0.5f), (2, 0), (0, 0.5f)];
     private static readonly SharingScale?[] s_settings = [null, SharingScale.Mean, null, SharingScale.Sum, null, SharingScale.InverseSquareRoot];
 
+    public static TheoryData<string, ConvolutionLayout> DevicesAndLayouts()
+    {
+        var data = new TheoryData<string, ConvolutionLayout>();
+        foreach (string key in TestDevice.Keys)
+        {
+            data.Add(key, ConvolutionLayout.ChannelsFirst);
+            data.Add(key, ConvolutionLayout.ChannelsLast);
+        }
+
+        return data;
+    }
+
     [SkippableTheory(typeof(KernelMissingException))]
-    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void Agrees_with_patches_in_float64_over_kernels_strides_padding_and_dilation(string key)
+    [MemberData(nameof(DevicesAndLayouts))]
+    public void Agrees_with_patches_in_float64_over_kernels_strides_padding_and_dilation(string key, ConvolutionLayout layout)
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
@@ -38,7 +50,7 @@ public class ConvolutionGramTests
                     };
                     if (Fits(shape))
                     {
-                        Sweep(checks++, shape, checks % 4).Check(device, arena);
+                        Sweep(checks++, shape, checks % 4).Check(device, arena, layout);
                         arena.Reset();
                     }
                 }
@@ -49,8 +61,8 @@ public class ConvolutionGramTests
     }
 
     [SkippableTheory(typeof(KernelMissingException))]
-    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void Agrees_with_patches_in_float64_over_channels_at_tile_edges(string key)
+    [MemberData(nameof(DevicesAndLayouts))]
+    public void Agrees_with_patches_in_float64_over_channels_at_tile_edges(string key, ConvolutionLayout layout)
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
@@ -67,37 +79,37 @@ public class ConvolutionGramTests
                 Padding = 1,
                 Stride = 1 + (i / 2 % 2),
             };
-            Sweep(i, shape, 3).Check(device, arena);
+            Sweep(i, shape, 3).Check(device, arena, layout);
             arena.Reset();
         }
     }
 
     [SkippableTheory(typeof(KernelMissingException))]
-    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void Agrees_with_patches_in_float64_across_batches_blocks_of_pixels_and_bands_of_channels(string key)
+    [MemberData(nameof(DevicesAndLayouts))]
+    public void Agrees_with_patches_in_float64_across_batches_blocks_of_pixels_and_bands_of_channels(string key, ConvolutionLayout layout)
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         var large = new ConvolutionShape { Channels = 5, Height = 21, Width = 19, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
-        new Case(large, null, true, 0.5f, 0.5f, 7).Check(device, arena);
-        new Case(large, SharingScale.Mean, true, 0.5f, 0.5f, 7).Check(device, arena);
-        new Case(large with { Channels = 9 }, null, true, 0.5f, 0.5f, 7).Check(device, arena);
+        new Case(large, null, true, 0.5f, 0.5f, 7).Check(device, arena, layout);
+        new Case(large, SharingScale.Mean, true, 0.5f, 0.5f, 7).Check(device, arena, layout);
+        new Case(large with { Channels = 9 }, null, true, 0.5f, 0.5f, 7).Check(device, arena, layout);
         var batches = new ConvolutionShape { Channels = 9, Height = 250, Width = 300, KernelHeight = 3, KernelWidth = 3, Padding = 1, Stride = 3 };
-        new Case(batches, null, false, 0.5f, -1, 2).Check(device, arena);
+        new Case(batches, null, false, 0.5f, -1, 2).Check(device, arena, layout);
         var line = new ConvolutionShape { Channels = 2, Height = 2, Width = 700, KernelHeight = 2, KernelWidth = 19, Padding = 2, Stride = 2 };
-        new Case(line, null, true, 0.5f, 0, 2).Check(device, arena);
-        new Case(line with { Channels = 8, KernelWidth = 5 }, null, true, 0.5f, 0, 2).Check(device, arena);
+        new Case(line, null, true, 0.5f, 0, 2).Check(device, arena, layout);
+        new Case(line with { Channels = 8, KernelWidth = 5 }, null, true, 0.5f, 0, 2).Check(device, arena, layout);
         var wide = new ConvolutionShape { Channels = 193, Height = 3, Width = 2, KernelHeight = 1, KernelWidth = 2, Padding = 1 };
-        new Case(wide, null, false, 1, 0, 2).Check(device, arena);
+        new Case(wide, null, false, 1, 0, 2).Check(device, arena, layout);
         var pictures = new ConvolutionShape { Channels = 2, Height = 700, Width = 390, KernelHeight = 3, KernelWidth = 3, Padding = 1, Stride = 8 };
-        new Case(pictures, null, true, 0.5f, -1, 3).Check(device, arena);
+        new Case(pictures, null, true, 0.5f, -1, 3).Check(device, arena, layout);
         ConvolutionShape pixels = pictures with { KernelHeight = 1, KernelWidth = 1, Padding = 0, Stride = 1 };
-        new Case(pixels, null, true, 0.5f, -1, 3).Check(device, arena);
+        new Case(pixels, null, true, 0.5f, -1, 3).Check(device, arena, layout);
     }
 
     [SkippableTheory(typeof(KernelMissingException))]
-    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void Groups_are_stacked_blocks(string key)
+    [MemberData(nameof(DevicesAndLayouts))]
+    public void Groups_are_stacked_blocks(string key, ConvolutionLayout layout)
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
@@ -113,18 +125,20 @@ public class ConvolutionGramTests
                 Padding = i % 2,
                 Groups = i % 3 == 0 ? 12 : i % 3 == 1 ? 3 : 2,
             };
-            Sweep(i, shape, 2).Check(device, arena);
+            Sweep(i, shape, 2).Check(device, arena, layout);
         }
     }
 
-    [Fact]
-    public void Any_number_of_threads_gives_the_same_bits()
+    [Theory]
+    [InlineData(ConvolutionLayout.ChannelsFirst)]
+    [InlineData(ConvolutionLayout.ChannelsLast)]
+    public void Any_number_of_threads_gives_the_same_bits(ConvolutionLayout layout)
     {
         Assert.Equal(Factors(1), Factors(2));
         Assert.Equal(Factors(1), Factors(3));
         Assert.Equal(Factors(1), Factors(8));
 
-        static float[] Factors(int threads)
+        float[] Factors(int threads)
         {
             var shape = new ConvolutionShape { Channels = 50, Height = 32, Width = 31, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
             using Device device = Device.Open("cpu", new DeviceOptions { Threads = threads });
@@ -135,16 +149,17 @@ public class ConvolutionGramTests
             var expand = new GuardedMatrix<float>(stream, arena, 451, 451);
             var reduce = new GuardedMatrix<float>(stream, arena, 451, 451);
             var patches = new GuardedMatrix<float>(stream, arena, 450, 9);
-            ConvolutionGram.Expand(stream, x.View, shape, 0.3f, 0, expand.View, appendOnes: true);
-            ConvolutionGram.Reduce(stream, x.View, shape, SharingScale.Mean, 0.3f, 0, reduce.View, appendOnes: true);
-            ConvolutionGram.Expand(stream, x.View, shape with { Groups = 50 }, 0.3f, 0, patches.View);
+            MatrixView<float> images = layout == ConvolutionLayout.ChannelsFirst ? x.View : x.View.AsVector().AsMatrix(6 * shape.Pixels, 50);
+            ConvolutionGram.Expand(stream, images, shape, 0.3f, 0, expand.View, true, layout);
+            ConvolutionGram.Reduce(stream, images, shape, SharingScale.Mean, 0.3f, 0, reduce.View, true, layout);
+            ConvolutionGram.Expand(stream, images, shape with { Groups = 50 }, 0.3f, 0, patches.View, false, layout);
             return [.. expand.Read(), .. reduce.Read(), .. patches.Read()];
         }
     }
 
     [SkippableTheory(typeof(KernelMissingException))]
-    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
-    public void A_nan_reaches_the_elements_of_its_channel_and_no_other(string key)
+    [MemberData(nameof(DevicesAndLayouts))]
+    public void A_nan_reaches_the_elements_of_its_channel_and_no_other(string key, ConvolutionLayout layout)
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
@@ -152,11 +167,11 @@ public class ConvolutionGramTests
         var shape = new ConvolutionShape { Channels = 3, Height = 6, Width = 6, KernelHeight = 3, KernelWidth = 3, Padding = 1 };
         float[] values = TestData.Uniform(2 * shape.ImageElements, 1);
         values[36 + 14] = float.NaN;
-        GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, 2, shape.ImageElements).Write(values);
+        GuardedMatrix<float> x = Images(stream, arena, values, shape, layout, gap: 0);
         foreach (SharingScale? setting in s_settings)
         {
             var gram = new GuardedMatrix<float>(stream, arena, 27, 27);
-            Run(stream, setting, x.View, shape, 1, 0, gram.View, false);
+            Run(stream, setting, x.View, shape, 1, 0, gram.View, false, layout);
             float[] result = gram.Read();
             for (int i = 0; i < result.Length; i++)
             {
@@ -188,6 +203,14 @@ public class ConvolutionGramTests
             Assert.Throws<ArgumentException>(() => ConvolutionGram.Reduce(stream, x, bad, SharingScale.Mean, 1, 0, gram.View));
         }
 
+        foreach ((int rows, int columns) in new[] { (24, 3), (25, 2), (3, 24) })
+        {
+            MatrixView<float> pixels = arena.Matrix<float>(rows, columns);
+            Assert.Throws<ArgumentException>(() => ConvolutionGram.Expand(stream, pixels, shape, 1, 0, gram.View, layout: ConvolutionLayout.ChannelsLast));
+            Assert.Throws<ArgumentException>(
+                () => ConvolutionGram.Reduce(stream, pixels, shape, SharingScale.Mean, 1, 0, gram.View, layout: ConvolutionLayout.ChannelsLast));
+        }
+
         Assert.Throws<ArgumentException>(() => ConvolutionGram.Expand(stream, x, shape, 1, 0, gram.View, appendOnes: true));
         Assert.Throws<ArgumentException>(() => ConvolutionGram.Expand(stream, x, shape, float.NaN, 0, gram.View));
         Assert.Throws<ArgumentException>(() => ConvolutionGram.Reduce(stream, x, shape, SharingScale.Sum, 1, float.NaN, gram.View));
@@ -215,16 +238,33 @@ public class ConvolutionGramTests
         return new Case(shape, s_settings[index % s_settings.Length], index % 7 < 3, alpha, beta, images);
     }
 
+    /// <param name="values">[images, C·H·W].</param>
+    /// <param name="gap">Elements between the rows of the matrix.</param>
+    private static GuardedMatrix<float> Images(
+        DeviceStream stream, Arena arena, float[] values, ConvolutionShape shape, ConvolutionLayout layout, int gap)
+    {
+        if (layout == ConvolutionLayout.ChannelsFirst)
+        {
+            return new GuardedMatrix<float>(stream, arena, values.Length / shape.ImageElements, shape.ImageElements, gap, offset: 1).Write(values);
+        }
+
+        // At a boundary of 64 bytes, as a layer's images are: with whole cache lines of channels they are read in place.
+        int pixels = values.Length / shape.Channels;
+        float[] last = [.. Enumerable.Range(0, values.Length).Select(i =>
+            values[(i / shape.ImageElements * shape.ImageElements) + (i % shape.Channels * shape.Pixels) + (i / shape.Channels % shape.Pixels)])];
+        return new GuardedMatrix<float>(stream, arena, pixels, shape.Channels, shape.Channels % 16 == 0 ? 16 * gap : gap, offset: 13).Write(last);
+    }
+
     private static void Run(
-        DeviceStream stream, SharingScale? scale, MatrixView<float> x, ConvolutionShape shape, float alpha, float beta, MatrixView<float> gram, bool appendOnes)
+        DeviceStream stream, SharingScale? scale, MatrixView<float> x, ConvolutionShape shape, float alpha, float beta, MatrixView<float> gram, bool appendOnes, ConvolutionLayout layout)
     {
         if (scale is { } reduce)
         {
-            ConvolutionGram.Reduce(stream, x, shape, reduce, alpha, beta, gram, appendOnes);
+            ConvolutionGram.Reduce(stream, x, shape, reduce, alpha, beta, gram, appendOnes, layout);
         }
         else
         {
-            ConvolutionGram.Expand(stream, x, shape, alpha, beta, gram, appendOnes);
+            ConvolutionGram.Expand(stream, x, shape, alpha, beta, gram, appendOnes, layout);
         }
     }
 
@@ -235,7 +275,7 @@ public class ConvolutionGramTests
 
         private int Block => Width * Width;
 
-        public void Check(Device device, Arena arena)
+        public void Check(Device device, Arena arena, ConvolutionLayout layout)
         {
             if (!TestDevice.Affords(device, (double)Images * Shape.Positions * Shape.Groups * Block))
             {
@@ -245,14 +285,14 @@ public class ConvolutionGramTests
             DeviceStream stream = device.DefaultStream;
             float[] values = TestData.Uniform(Images * Shape.ImageElements, 1);
             float[] old = OldBlocks();
-            GuardedMatrix<float> x = new GuardedMatrix<float>(stream, arena, Images, Shape.ImageElements, gap: Width % 3, offset: 1).Write(values);
+            GuardedMatrix<float> x = ConvolutionGramTests.Images(stream, arena, values, Shape, layout, gap: Width % 3);
             var gram = new GuardedMatrix<float>(stream, arena, Shape.Groups * Width, Width, gap: Images % 4, offset: 2);
             if (Beta != 0)
             {
                 gram.Write(PoisonUpperTriangles(old));
             }
 
-            Run(stream, Scale, x.View, Shape, Alpha, Beta, gram.View, AppendOnes);
+            Run(stream, Scale, x.View, Shape, Alpha, Beta, gram.View, AppendOnes, layout);
             float[] actual = gram.Read();
             for (int group = 0; group < Shape.Groups; group++)
             {

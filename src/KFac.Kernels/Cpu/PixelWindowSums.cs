@@ -1,0 +1,271 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace KFac.Kernels.Cpu;
+
+/// <summary><see cref="WindowSums"/> of images with their channels last: vectors are channels of a pixel.</summary>
+/// <remarks>
+/// The ends of the windows cut an image into a few rectangles (<see cref="WindowCuts"/>), each pixel in one, and every
+/// rectangle is summed once, while the image streams through line by line. An element of the kernel adds up the rectangles
+/// that it meets, along columns first. Nothing is subtracted, so sums that miss a NaN stay clean. With fewer channels than a
+/// vector has elements the lines of a rectangle are added first, as they lie.
+/// A task takes a few images, or of large ones a few channels.
+/// </remarks>
+internal static unsafe class PixelWindowSums
+{
+    /// <summary>Elements of X that a task reads, about.</summary>
+    private const int TaskElements = 1 << 15;
+
+    /// <summary>Channels that are summed together.</summary>
+    private const int Block = 256;
+
+    /// <inheritdoc cref="WindowSums.Run"/>
+    public static void Run(CpuDevice device, ConvolutionGroup group, float factor, float* y, long ldy)
+    {
+        long rowBytes = WindowCuts.Bytes(group.Rows);
+        using ScratchLease lease = device.Scratch.Rent(rowBytes + WindowCuts.Bytes(group.Columns));
+        var down = new WindowCuts(group.Rows, lease.As<byte>());
+        var across = new WindowCuts(group.Columns, lease.As<byte>() + rowBytes);
+        var job = new Job(device, group, down, across, factor, y, ldy);
+        delegate*<void*, int, void> body = device.Vectors switch
+        {
+            VectorWidth.Avx512 => &Job.Run<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &Job.Run<Simd256, Vector256<float>>,
+            _ => &Job.Run<Simd128, Vector128<float>>,
+        };
+        device.Workers.Run(job.Tasks, body, Unsafe.AsPointer(ref job));
+    }
+
+    private readonly struct Job(
+        CpuDevice device, ConvolutionGroup group, WindowCuts down, WindowCuts across, float factor, float* y, long ldy)
+    {
+        private readonly ConvolutionGroup _group = group;
+        private readonly WindowCuts _down = down;
+        private readonly WindowCuts _across = across;
+
+        private int Blocks => (_group.Channels + Block - 1) / Block;
+
+        private long Units => (long)_group.Images * Blocks;
+
+        private int UnitsPerTask => (int)Math.Max(1, TaskElements / ((long)_group.Pixels * Math.Min(_group.Channels, Block)));
+
+        public int Tasks => (int)((Units + UnitsPerTask - 1) / UnitsPerTask);
+
+        public static void Run<TSimd, TVector>(void* context, int task)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            ref Job job = ref Unsafe.AsRef<Job>(context);
+            job.RunTask<TSimd, TVector>(task);
+        }
+
+        private void RunTask<TSimd, TVector>(int task)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            int elements = _group.Rows.Kernel * _group.Columns.Kernel;
+            int pitch = (Math.Min(_group.Channels, Block) + TSimd.Count - 1) / TSimd.Count * TSimd.Count;
+            long rectangles = (long)_down.MostIntervals * _across.MostIntervals * pitch;
+            long line = ((long)_group.Columns.Size * _group.Channels) + TSimd.Count;
+            long strips = (long)_down.MostIntervals * _group.Columns.Kernel * pitch;
+            using ScratchLease lease = device.Scratch.Rent((rectangles + strips + ((long)elements * pitch) + line) * sizeof(float));
+            float* memory = lease.As<float>();
+            var sums = new UnitSums<TSimd, TVector>(
+                _group, _down, _across, pitch, memory, memory + rectangles, memory + rectangles + strips, memory + rectangles + strips + ((long)elements * pitch));
+            long end = Math.Min(Units, ((long)task + 1) * UnitsPerTask);
+            for (long unit = (long)task * UnitsPerTask; unit < end; unit++)
+            {
+                long image = unit / Blocks;
+                int channel = (int)(unit % Blocks) * Block;
+                int channels = Math.Min(Block, _group.Channels - channel);
+                float* windows = sums.Sum(_group.X + (image * _group.ImageStride) + channel, channels, factor);
+                PanelTranspose<TSimd, TVector>.Run(
+                    y + (image * ldy) + ((long)channel * elements), elements, channels, elements, new StridedMatrix(windows, 1, pitch));
+            }
+        }
+    }
+
+    /// <summary>The windows of some channels of one image.</summary>
+    /// <param name="pitch">Elements from the sums of one rectangle, strip or window to the next.</param>
+    /// <param name="rectangles">One for each pair of intervals.</param>
+    /// <param name="strips">One for each interval of rows and column of the kernel.</param>
+    /// <param name="windows">One for each element of the kernel.</param>
+    /// <param name="line">A line of pixels.</param>
+    private readonly struct UnitSums<TSimd, TVector>(
+        ConvolutionGroup group, WindowCuts down, WindowCuts across, int pitch, float* rectangles, float* strips, float* windows, float* line)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        private readonly ConvolutionGroup _group = group;
+        private readonly WindowCuts _down = down;
+        private readonly WindowCuts _across = across;
+
+        private bool AddsLinesFirst => _group.Channels < TSimd.Count && _group.PixelStride == _group.Channels;
+
+        private long LineStride => _group.Columns.Size * _group.PixelStride;
+
+        /// <returns>Sums of windows, [k_h·k_w, pitch].</returns>
+        public float* Sum(float* image, int channels, float factor)
+        {
+            for (int rowPhase = 0; rowPhase < _down.Phases; rowPhase++)
+            {
+                for (int columnPhase = 0; columnPhase < _across.Phases; columnPhase++)
+                {
+                    int count = _down.Intervals(rowPhase) * _across.Intervals(columnPhase);
+                    new Span<float>(rectangles, count * pitch).Clear();
+                    for (int interval = 0; interval < _down.Intervals(rowPhase); interval++)
+                    {
+                        SumInterval(image, channels, rowPhase, interval, columnPhase);
+                        SumStrips(channels, interval, columnPhase);
+                    }
+
+                    SumStripsToWindows(channels, rowPhase, columnPhase, factor);
+                }
+            }
+
+            return windows;
+        }
+
+        /// <summary>Rectangles of one interval of rows.</summary>
+        private void SumInterval(float* image, int channels, int rowPhase, int interval, int columnPhase)
+        {
+            float* target = rectangles + ((long)interval * _across.Intervals(columnPhase) * pitch);
+            StepRange rows = _down.Interval(rowPhase, interval);
+            long step = _group.Rows.Stride * LineStride;
+            float* first = image + (_down.FirstPixel(rowPhase) * LineStride) + (rows.Start * step);
+            if (AddsLinesFirst)
+            {
+                AddLines(first, step, rows.Count);
+                AddLine(line, channels, columnPhase, target);
+                return;
+            }
+
+            for (int row = 0; row < rows.Count; row++)
+            {
+                AddLine(first + (row * step), channels, columnPhase, target);
+            }
+        }
+
+        /// <summary>Adds lines as they lie; what is behind the last element is not read.</summary>
+        private void AddLines(float* first, long step, int count)
+        {
+            int length = _group.Columns.Size * _group.Channels;
+            for (int j = 0; j < length; j += TSimd.Count)
+            {
+                int present = Math.Min(TSimd.Count, length - j);
+                TVector sum = TSimd.Zero;
+                for (int row = 0; row < count; row++)
+                {
+                    float* pixels = first + (row * step) + j;
+                    sum = TSimd.Add(sum, present == TSimd.Count ? TSimd.Load(pixels) : TSimd.LoadPartial(pixels, present));
+                }
+
+                TSimd.Store(sum, line + j);
+            }
+        }
+
+        private void AddLine(float* pixels, int channels, int columnPhase, float* target)
+        {
+            long step = _group.Columns.Stride * _group.PixelStride;
+            pixels += _across.FirstPixel(columnPhase) * _group.PixelStride;
+            for (int interval = 0; interval < _across.Intervals(columnPhase); interval++)
+            {
+                StepRange columns = _across.Interval(columnPhase, interval);
+                AddRun(pixels + (columns.Start * step), step, columns.Count, channels, target + ((long)interval * pitch));
+            }
+        }
+
+        /// <summary><c>sum[c] += Σ pixels[i·step + c]</c>.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void AddRun(float* pixels, long step, int count, int channels, float* sum)
+        {
+            int j = 0;
+            for (; j + (4 * TSimd.Count) <= channels; j += 4 * TSimd.Count)
+            {
+                TVector sum0 = TSimd.Load(sum + j);
+                TVector sum1 = TSimd.Load(sum + j + TSimd.Count);
+                TVector sum2 = TSimd.Load(sum + j + (2 * TSimd.Count));
+                TVector sum3 = TSimd.Load(sum + j + (3 * TSimd.Count));
+                float* pixel = pixels + j;
+                for (int i = 0; i < count; i++)
+                {
+                    sum0 = TSimd.Add(sum0, TSimd.Load(pixel));
+                    sum1 = TSimd.Add(sum1, TSimd.Load(pixel + TSimd.Count));
+                    sum2 = TSimd.Add(sum2, TSimd.Load(pixel + (2 * TSimd.Count)));
+                    sum3 = TSimd.Add(sum3, TSimd.Load(pixel + (3 * TSimd.Count)));
+                    pixel += step;
+                }
+
+                TSimd.Store(sum0, sum + j);
+                TSimd.Store(sum1, sum + j + TSimd.Count);
+                TSimd.Store(sum2, sum + j + (2 * TSimd.Count));
+                TSimd.Store(sum3, sum + j + (3 * TSimd.Count));
+            }
+
+            for (; j < channels; j += TSimd.Count)
+            {
+                int present = Math.Min(TSimd.Count, channels - j);
+                TVector total = TSimd.Load(sum + j);
+                for (int i = 0; i < count; i++)
+                {
+                    float* pixel = pixels + (i * step) + j;
+                    total = TSimd.Add(total, present == TSimd.Count ? TSimd.Load(pixel) : TSimd.LoadPartial(pixel, present));
+                }
+
+                TSimd.Store(total, sum + j);
+            }
+        }
+
+        /// <summary>For each column of the kernel the rectangles of an interval of rows that it meets.</summary>
+        private void SumStrips(int channels, int interval, int columnPhase)
+        {
+            float* from = rectangles + ((long)interval * _across.Intervals(columnPhase) * pitch);
+            for (int b = 0; b < _group.Columns.Kernel; b++)
+            {
+                if (_across.Meets(b, columnPhase, out StepRange met))
+                {
+                    float* strip = strips + ((((long)interval * _group.Columns.Kernel) + b) * pitch);
+                    AddUp(from + ((long)met.Start * pitch), pitch, met.Count, 1, channels, strip);
+                }
+            }
+        }
+
+        private void SumStripsToWindows(int channels, int rowPhase, int columnPhase, float factor)
+        {
+            int kernelColumns = _group.Columns.Kernel;
+            for (int a = 0; a < _group.Rows.Kernel; a++)
+            {
+                if (!_down.Meets(a, rowPhase, out StepRange met))
+                {
+                    continue;
+                }
+
+                for (int b = 0; b < kernelColumns; b++)
+                {
+                    if (_across.Meets(b, columnPhase, out _))
+                    {
+                        float* from = strips + ((((long)met.Start * kernelColumns) + b) * pitch);
+                        float* window = windows + ((((long)a * kernelColumns) + b) * pitch);
+                        AddUp(from, (long)kernelColumns * pitch, met.Count, factor, channels, window);
+                    }
+                }
+            }
+        }
+
+        /// <summary><c>sum[c] ← factor·Σ from[i·step + c]</c>, whole vectors.</summary>
+        private static void AddUp(float* from, long step, int count, float factor, int channels, float* sum)
+        {
+            TVector scale = TSimd.Create(factor);
+            for (int j = 0; j < channels; j += TSimd.Count)
+            {
+                TVector total = TSimd.Zero;
+                for (int i = 0; i < count; i++)
+                {
+                    total = TSimd.Add(total, TSimd.Load(from + (i * step) + j));
+                }
+
+                TSimd.Store(TSimd.Multiply(scale, total), sum + j);
+            }
+        }
+    }
+}
