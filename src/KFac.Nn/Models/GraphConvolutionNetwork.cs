@@ -14,6 +14,9 @@ public sealed record GraphConvolutionNetworkOptions
     /// <summary>Classes.</summary>
     public required int OutputWidth { get; init; }
 
+    /// <summary>Share of each layer's inputs that is dropped in training.</summary>
+    public float Dropout { get; init; } = 0.5f;
+
     /// <summary>Non-linearity of the hidden layers.</summary>
     public ActivationKind Activation { get; init; } = ActivationKind.Relu;
 
@@ -24,10 +27,11 @@ public sealed record GraphConvolutionNetworkOptions
         ArgumentNullException.ThrowIfNull(HiddenWidths);
         int[] widths = [InputWidth, .. HiddenWidths, OutputWidth];
         LayerWidths.Validate(widths);
+        _ = new DropoutLayer(Dropout);
     }
 }
 
-/// <summary>Builds <c>nodes → (graph convolution → activation)… → graph convolution</c>; layers are named <c>layer1</c>, <c>layer2</c>, …</summary>
+/// <summary>Builds <c>nodes → (dropout → graph convolution → activation)… → dropout → graph convolution</c>; layers are named <c>layer1</c>, <c>layer2</c>, …</summary>
 public static class GraphConvolutionNetwork
 {
     /// <summary>Builds the modules; their forward pass wants a graph with <see cref="GraphStructure.NormalizedAdjacency"/>.</summary>
@@ -37,9 +41,10 @@ public static class GraphConvolutionNetwork
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         int[] widths = [options.InputWidth, .. options.HiddenWidths, options.OutputWidth];
-        var modules = new List<Module>(2 * widths.Length);
+        var modules = new List<Module>(3 * widths.Length);
         for (int i = 1; i < widths.Length; i++)
         {
+            modules.Add(new DropoutLayer(options.Dropout));
             modules.Add(new GraphConvolution($"layer{i}", widths[i - 1], widths[i]));
             if (i < widths.Length - 1)
             {

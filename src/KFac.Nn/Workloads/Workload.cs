@@ -8,7 +8,12 @@ public abstract record Workload
     private const ulong InitialisationSequence = 0x494E_4954;
 
     /// <summary>All workloads.</summary>
-    public static IReadOnlyList<Workload> All { get; } = [PerceptronWorkload.MnistMlp, PerceptronWorkload.MnistAutoencoder];
+    public static IReadOnlyList<Workload> All { get; } = 
+    [
+        PerceptronWorkload.MnistMlp,
+        PerceptronWorkload.MnistAutoencoder,
+        GraphConvolutionWorkload.Cora,
+    ];
 
     /// <summary>As on the command line.</summary>
     public required string Name { get; init; }
