@@ -41,6 +41,8 @@ internal sealed record KernelTable
 
     public ISparseProductKernel? SparseProduct { get; init; }
 
+    public ISparseMaximumKernel? SparseMaximum { get; init; }
+
     public IReductionKernel? Reduction { get; init; }
 
     public IPhiloxKernel? Philox { get; init; }

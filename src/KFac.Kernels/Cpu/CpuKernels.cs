@@ -20,6 +20,7 @@ internal static class CpuKernels
         Attention = new CpuAttention(device),
         LayerNorm = new CpuLayerNorm(device),
         SparseProduct = new CpuSparseProduct(device),
+        SparseMaximum = new CpuSparseMaximum(device),
         Reduction = new CpuReduction(device),
         Philox = new CpuPhilox(device),
         Dropout = new CpuDropout(device),

@@ -8,4 +8,7 @@ public sealed class GraphStructure
 {
     /// <summary>Ĉ, [nodes, nodes], symmetric: what <see cref="GraphConvolution"/> aggregates by; null where no layer wants it.</summary>
     public SparseMatrix? NormalizedAdjacency { get; init; }
+
+    /// <summary>Edges and their features, for a <see cref="GraphNetwork"/>; null where no layer wants them.</summary>
+    public MessageGraph? Messages { get; init; }
 }

@@ -15,6 +15,7 @@ public sealed class CudaKernelTableTests
         nameof(KernelTable.DualInverse),
         nameof(KernelTable.Permute),
         nameof(KernelTable.RowGather),
+        nameof(KernelTable.SparseMaximum),
         nameof(KernelTable.SymmetricEigen),
     ];
 
