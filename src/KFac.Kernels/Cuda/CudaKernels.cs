@@ -8,6 +8,7 @@ internal static class CudaKernels
         LimitProbe = new CudaLimitProbe(stream),
         Gemm = new CudaGemm(stream),
         Gram = new CudaGram(stream),
+        DiagonalGram = new CudaDiagonalGram(stream),
         ConvolutionGram = new CudaConvolutionGram(stream),
         Elementwise = new CudaElementwise(stream),
         Activation = new CudaActivation(stream),

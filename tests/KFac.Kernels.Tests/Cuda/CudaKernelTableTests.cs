@@ -10,7 +10,6 @@ public sealed class CudaKernelTableTests
     private static readonly string[] s_missing =
     [
         nameof(KernelTable.Convolution),
-        nameof(KernelTable.DiagonalGram),
         nameof(KernelTable.Dropout),
         nameof(KernelTable.DualInverse),
         nameof(KernelTable.Permute),
