@@ -23,5 +23,6 @@ internal static class CudaKernels
         Attention = new CudaAttention(stream),
         Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),
+        DualInverse = new CudaDualInverse(stream),
     };
 }

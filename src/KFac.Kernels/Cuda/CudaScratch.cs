@@ -27,6 +27,14 @@ internal sealed class CudaScratch(Device device) : IDisposable
         _slabs.Clear();
     }
 
+    private MatrixView<float> TakeMatrix(int rows, int columns)
+    {
+        int stride = LaunchShape.Cover(columns, 4) * 4;
+        nint address = Take((long)rows * stride * sizeof(float));
+        DeviceBuffer slab = _slabs[_slab];
+        return new MatrixView<float>(slab, address - slab.Address, rows, columns, stride, slab.Generation);
+    }
+
     private nint Take(long byteLength)
     {
         long rounded = (Math.Max(byteLength, 1) + Alignment - 1) / Alignment * Alignment;
@@ -52,6 +60,9 @@ internal sealed class CudaScratch(Device device) : IDisposable
     {
         /// <summary>A block that starts at a 256-byte boundary, with undefined contents.</summary>
         public nint Take(long byteLength) => owner.Take(byteLength);
+
+        /// <summary>A matrix whose rows start at multiples of 16 bytes, with undefined contents.</summary>
+        public MatrixView<float> TakeMatrix(int rows, int columns) => owner.TakeMatrix(rows, columns);
 
         public void Dispose()
         {

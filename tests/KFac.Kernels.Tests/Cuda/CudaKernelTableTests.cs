@@ -11,7 +11,6 @@ public sealed class CudaKernelTableTests
     [
         nameof(KernelTable.Convolution),
         nameof(KernelTable.Dropout),
-        nameof(KernelTable.DualInverse),
         nameof(KernelTable.Permute),
         nameof(KernelTable.RowGather),
         nameof(KernelTable.SparseMaximum),
