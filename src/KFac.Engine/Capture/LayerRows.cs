@@ -31,6 +31,27 @@ public readonly record struct LayerRows(
     public static LayerRows OfTokens(VectorView<int> tokens, int examples, int sharing, SegmentOffsets? segments = null) =>
         new(default, examples, sharing, segments, 1, 1) { IsLookup = true, Tokens = tokens };
 
+    /// <summary>Where a convolution takes its patches, for its inputs: the rows are then the pixels of the images, [M·H·W, C] with
+    /// the channels last, and the patches, of width P_in = C·k_h·k_w, are not formed. One group of channels; a grouped
+    /// convolution is a layer for each group, which hands over its columns. R is the number of output positions. Null otherwise.</summary>
+    public ConvolutionShape? Convolution { get; init; }
+
+    /// <summary>The inputs of a convolution.</summary>
+    /// <param name="pixels">[M·H·W, C], or a range of C columns of a wider matrix.</param>
+    /// <param name="shape">Of one group.</param>
+    /// <exception cref="ArgumentException">The convolution has no output, or more than one group; or the rows are not whole images of C channels.</exception>
+    public static LayerRows OfImages(MatrixView<float> pixels, ConvolutionShape shape)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        shape.Validate();
+        var rows = new LayerRows(pixels, pixels.Rows / shape.Pixels, shape.Positions, null, 1, 1) { Convolution = shape };
+        rows.Validate("inputs", rows.Width);
+        return rows;
+    }
+
+    /// <summary>P, the width of the rows that enter a factor: patches where there is a convolution.</summary>
+    internal int Width => Convolution?.PatchWidth ?? Rows.Columns;
+
     /// <summary>Rows of one seed: M·R, or R_M for ragged examples.</summary>
     public long RowsPerSeed => Segments?.Rows ?? (long)Examples * Sharing;
 
@@ -58,7 +79,11 @@ public readonly record struct LayerRows(
                 $"Layer '{layer}' handed over {Tokens.Length} tokens and a {Rows} matrix; wanted {RowsPerSeed} tokens and no rows.");
         }
 
-        if (width is not null && (Seeds < 1 || Rows.Rows != Seeds * RowsPerSeed || Rows.Columns != width))
+        if (Convolution is not null)
+        {
+            ValidateImages(layer, Convolution, width);
+        }
+        else if (width is not null && (Seeds < 1 || Rows.Rows != Seeds * RowsPerSeed || Rows.Columns != width))
         {
             throw new ArgumentException(
                 $"Layer '{layer}' handed over a {Rows} matrix for {Seeds} seeds of {RowsPerSeed} rows; wanted {Seeds * RowsPerSeed}×{width}.");
@@ -67,6 +92,23 @@ public readonly record struct LayerRows(
         if (!float.IsFinite(Scale))
         {
             throw new ArgumentException($"Layer '{layer}' handed over rows with scale {Scale}; wanted a finite number.");
+        }
+    }
+
+    private void ValidateImages(string layer, ConvolutionShape shape, int? width)
+    {
+        if (shape.Groups != 1 || Seeds != 1 || Segments is not null || Sharing != shape.Positions)
+        {
+            throw new ArgumentException(
+                $"Layer '{layer}' handed over images for {shape.Groups} groups, {Seeds} seeds and sharing {Sharing}, {(Segments is null ? "without" : "with")} segments; "
+                + $"wanted one group, one seed, a sharing of the {shape.Positions} output positions and no segments.");
+        }
+
+        if (shape.PatchWidth != width || Rows.Columns != shape.Channels || Rows.Rows != (long)Examples * shape.Pixels)
+        {
+            throw new ArgumentException(
+                $"Layer '{layer}' handed over a {Rows} matrix of images whose patches have {shape.PatchWidth} elements; "
+                + $"wanted {(long)Examples * shape.Pixels}×{shape.Channels} and patches of {width?.ToString() ?? "no"} elements.");
         }
     }
 }

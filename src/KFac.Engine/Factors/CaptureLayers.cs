@@ -32,6 +32,12 @@ internal sealed class CaptureLayers(ICurvatureModel model, FactorOptions options
                 $"Layer '{description.Name}' handed over a lookup; wanted a layer without bias whose output factor is diagonal.");
         }
 
+        if (rows.Convolution is not null && (!isInput || rows.IsLookup || description.HasDiagonalOutput))
+        {
+            throw new ArgumentException(
+                $"Layer '{description.Name}' handed over images as something else than the inputs of a layer whose output factor is a matrix.");
+        }
+
         int width = isInput || rows.IsLookup ? description.InputWidth : description.OutputWidth;
         rows.Validate(description.Name, isInput && rows.IsLookup ? null : width);
         if (isInput && (rows.Seeds != 1 || rows.Scale != 1))

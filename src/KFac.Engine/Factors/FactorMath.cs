@@ -19,13 +19,13 @@ namespace KFac.Engine;
 public static class FactorMath
 {
     /// <summary>A of one hand-over.</summary>
-    /// <param name="inputs">Rows [M·R, P_in] or [R_M, P_in], one seed, scale 1.</param>
+    /// <param name="inputs">Rows [M·R, P_in] or [R_M, P_in], one seed, scale 1; or the images of a convolution.</param>
     /// <param name="factor">[P_in, P_in], or [P_in + 1, P_in + 1] with a bias; receives A, symmetric to the bit.</param>
     /// <exception cref="ArgumentException">The counts do not describe the rows, or shapes disagree.</exception>
     public static void InputFactor(
         DeviceStream stream, in LayerRows inputs, SharingApproximation approximation, bool hasBias, MatrixView<float> factor)
     {
-        inputs.Validate("inputs", inputs.Rows.Columns);
+        inputs.Validate("inputs", inputs.Width);
         AddInputs(stream, inputs, approximation, hasBias, InputCount(inputs, approximation), weight: 1, beta: 0, factor);
     }
 
@@ -38,6 +38,11 @@ public static class FactorMath
         DeviceStream stream, in LayerRows gradients, SharingApproximation approximation, MatrixView<float> factor, int samples = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(samples);
+        if (gradients.Convolution is not null)
+        {
+            throw new ArgumentException("The output gradients are given as images that a convolution reads; wanted rows, one for each output position.");
+        }
+
         gradients.Validate("output gradients", gradients.Rows.Columns);
         AddOutputGradients(stream, gradients, approximation, divisor: samples, beta: 0, factor);
     }
@@ -58,7 +63,12 @@ public static class FactorMath
         MatrixView<float> factor)
     {
         float alpha = count == 0 ? 0 : (float)(weight / count);
-        if (approximation == SharingApproximation.Expand || inputs.Sharing == 1)
+        if (inputs.Convolution is { } convolution)
+        {
+            ConvolutionFactorMath.AddInputs(
+                stream, inputs.Rows, convolution, ConvolutionLayout.ChannelsLast, approximation, hasBias, alpha, (float)beta, factor);
+        }
+        else if (approximation == SharingApproximation.Expand || inputs.Sharing == 1)
         {
             Gram.Expand(stream, inputs.Rows, alpha, (float)beta, factor, hasBias);
         }

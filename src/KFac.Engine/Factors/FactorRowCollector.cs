@@ -18,10 +18,10 @@ internal sealed class FactorRowCollector(DeviceStream stream, int width, bool ap
 
     public void Clear() => _store.Clear();
 
-    /// <summary>Whether rows of this form can be collected: all but ragged ones that are reduced and extended, whose last column
-    /// depends on the example.</summary>
+    /// <summary>Whether rows of this form can be collected: all but the images of a convolution, and ragged ones that are reduced and
+    /// extended, whose last column depends on the example.</summary>
     public bool Takes(in LayerRows rows, SharingApproximation approximation) =>
-        !appendOnes || rows.Segments is null || approximation == SharingApproximation.Expand;
+        rows.Convolution is null && (!appendOnes || rows.Segments is null || approximation == SharingApproximation.Expand);
 
     /// <summary>Adds what a layer handed over, times its scale; false, with nothing changed, where it cannot.</summary>
     /// <param name="uniform">How examples of equal length are reduced.</param>
