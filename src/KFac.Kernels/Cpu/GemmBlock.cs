@@ -52,9 +52,10 @@ internal static unsafe class GemmBlock<TTile>
     /// <summary>As <c>Multiply</c> with a whole panel's columns of B that lie in memory row by row; the first tile packs
     /// them.</summary>
     /// <param name="b">Rows <paramref name="strideB"/> elements apart.</param>
-    /// <param name="panelB">Receives the panel; not written where there is but one tile.</param>
+    /// <param name="panelB">Receives the panel; not written where nothing but one tile needs it.</param>
+    /// <param name="isAll">Whether nobody needs the panel afterwards.</param>
     public static void MultiplyPacking(
-        int rows, int steps, float alpha, float* packedA, float* b, long strideB, float* panelB, float beta, float* c, long ldc, ref LinesAhead ahead)
+        int rows, int steps, float alpha, float* packedA, float* b, long strideB, float* panelB, float beta, float* c, long ldc, ref LinesAhead ahead, bool isAll)
     {
         if (rows < TTile.Rows)
         {
@@ -64,7 +65,7 @@ internal static unsafe class GemmBlock<TTile>
         }
 
         ahead.Fetch();
-        if (rows == TTile.Rows)
+        if (rows == TTile.Rows && isAll)
         {
             TTile.MultiplyPart(TTile.Rows, 3, steps, packedA, TTile.Columns, b, strideB, alpha, beta, c, ldc);
             return;

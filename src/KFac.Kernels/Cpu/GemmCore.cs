@@ -9,38 +9,46 @@ namespace KFac.Kernels.Cpu;
 /// <see cref="MultiplyParallel"/> spreads blocks of C over the device's workers, and must not be. Transposition is a swap
 /// of strides (<see cref="StridedMatrix.Transposed"/>).
 /// <para>
-/// Blocking (as in BLIS): a block of A, up to 480 rows by <see cref="DepthBlock"/>, is packed to stay in the second-level
-/// cache; the columns of B pass by as panels that are packed to stay in the first-level cache, and each is multiplied with
-/// every row tile of the block. Panels are packed right before they are first multiplied, those of a B that lies row by row
-/// by the tile itself, and fetched while the tiles before are computed. Where B has few columns, rows of A are read where
-/// they lie. The terms of an element are added in the order of k, within equal blocks of at most
-/// <see cref="DepthBlock"/>, whatever part of C is asked for, so cutting C up differently changes no bit.
+/// Blocking: up to <see cref="ColumnBlock"/> columns of B by <see cref="ProductDepth"/> steps are packed to stay in the second-level
+/// cache, and all rows of A pass by in groups as high as a panel is wide; a group meets one panel after the other. Rows of A are
+/// read where they lie, eight streams at a time; an A that lies column by column is packed group by group. B's panels are packed
+/// when the first group meets them, those of a B that lies row by row by the tile itself where A is packed. The terms of an element
+/// are added in the order of k, within equal blocks of at most <see cref="ProductDepth"/>, whatever part of C is asked for, so
+/// cutting C up differently changes no bit.
 /// </para>
 /// <para>
-/// Measured on one core of an AMD EPYC with AVX-512, shares of the FMA peak in the same run: the tile alone, from packed panels
-/// in any cache, 94%; 1024³ 85%; 100×1000×1000 83%. Depths of 96 to 384 differ by less than the noise. A line fetched ahead
-/// costs about two cycles.
+/// Measured on two cores of an AMD EPYC with AVX-512, shares of the FMA peak: 1024³ 90 to 92%, 512×1000×1000 NT 90%,
+/// 100×1000×784 NT 84%. The roles the other way round (a block of A kept, panels of B passing, lines fetched ahead) gave 80, 75 and
+/// 67%: packing A took 3% of the time, fetching ahead 4%, and B was packed once for every 480 rows. Depths of 192, 256 and 512 lose
+/// 1 to 4% to 384; cutting C for the threads at whole panels lost another 2 to 4%.
 /// </para>
 /// </remarks>
 internal static unsafe class GemmCore
 {
-    /// <summary>Steps of k that are accumulated in registers before C is updated.</summary>
+    /// <summary>Steps of k that symmetric products accumulate in registers before C is updated.</summary>
     public const int DepthBlock = 256;
 
-    /// <summary>Rows of A that are packed at a time; a multiple of every panel width.</summary>
+    /// <summary>Rows that symmetric products pack at a time; a multiple of every panel width.</summary>
     public const int RowBlock = 480;
 
     /// <summary>Columns of the widest tile's panels, a multiple of the others'.</summary>
     public const int WidestPanel = 48;
 
-    /// <summary>Panels of B up to which rows of A are read where they lie.</summary>
-    private const int MostPanelsOfRows = 2;
+    /// <summary>Steps of k of a product that are accumulated in registers before C is updated.</summary>
+    private const int ProductDepth = 384;
+
+    /// <summary>Columns of B that are packed at a time; a multiple of every panel width.</summary>
+    private const int ColumnBlock = 288;
+
+    /// <summary>Rows and columns that C is cut at for the threads: a vector, so that shares are even.</summary>
+    private const int TaskUnit = 16;
 
     /// <summary>Floating-point operations below which waking a worker costs more than it saves.</summary>
     public const double SerialLimit = 4e5;
 
-    /// <summary>Scratch that <see cref="Multiply"/> needs, at a 64-byte boundary.</summary>
-    public static long ScratchBytes => (RowBlock + WidestPanel) * DepthBlock * sizeof(float);
+    /// <summary>Scratch that <see cref="Multiply"/> needs, at a 64-byte boundary, and symmetric products too.</summary>
+    public static long ScratchBytes =>
+        Math.Max((RowBlock + WidestPanel) * DepthBlock, (ColumnBlock + WidestPanel) * ProductDepth) * sizeof(float);
 
     /// <summary>Computes the product on the calling thread.</summary>
     /// <param name="scratch"><see cref="ScratchBytes"/> bytes.</param>
@@ -151,125 +159,86 @@ internal static unsafe class GemmCore
                 device.Vectors, lease.As<byte>(), rows, columns, k, alpha, a.From(row, 0), b.From(0, column), beta, c + (row * ldc) + column, ldc);
         }
 
-        /// <summary>Part <paramref name="task"/> of <paramref name="size"/> cut at panel boundaries.</summary>
+        /// <summary>Part <paramref name="task"/> of <paramref name="size"/> cut at multiples of <see cref="TaskUnit"/>.</summary>
         private static (int Start, int Count) Part(int size, int task, int tasks)
         {
-            int panels = CeilingDivide(size, WidestPanel);
-            int start = Math.Min(size, (int)((long)panels * task / tasks) * WidestPanel);
-            int end = Math.Min(size, (int)((long)panels * (task + 1) / tasks) * WidestPanel);
+            int units = CeilingDivide(size, TaskUnit);
+            int start = Math.Min(size, (int)((long)units * task / tasks) * TaskUnit);
+            int end = Math.Min(size, (int)((long)units * (task + 1) / tasks) * TaskUnit);
             return (start, end - start);
         }
     }
 
-    /// <summary>The product on one thread. B's panels and, during the first of them, groups of A's rows are packed right before
-    /// they are first multiplied, B's by the tile that reads it first; their lines are fetched during the tiles before.</summary>
+    /// <summary>The product on one thread.</summary>
     private readonly struct Blocked<TTile>(
         float* scratch, int m, int n, int k, float alpha, StridedMatrix a, StridedMatrix b, float beta, float* c, long ldc)
         where TTile : struct, IGemmTile
     {
-        private float* PanelB => scratch + (RowBlock * DepthBlock);
+        private float* GroupA => scratch + (ColumnBlock * ProductDepth);
 
         public void Multiply()
         {
-            int height = EvenPart(m, RowBlock, TTile.Columns);
-            int depth = EvenPart(k, DepthBlock, 1);
-            for (int row = 0; row < m; row += height)
+            int width = EvenPart(n, ColumnBlock, TTile.Columns);
+            int depth = EvenPart(k, ProductDepth, 1);
+            for (int column = 0; column < n; column += width)
             {
                 for (int first = 0; first < k; first += depth)
                 {
-                    Multiply(row, Math.Min(height, m - row), first, Math.Min(depth, k - first));
+                    Multiply(column, Math.Min(width, n - column), first, Math.Min(depth, k - first));
                 }
             }
         }
 
-        private void Multiply(int row, int rows, int first, int steps)
+        /// <summary>All rows of A, a group of them at a time, meet a block of B that is packed with the first group.</summary>
+        private void Multiply(int column, int columns, int first, int steps)
         {
             float update = first == 0 ? beta : 1;
-            if (n <= MostPanelsOfRows * TTile.Columns && a.ColumnStride == 1 && rows >= TTile.Rows / 2)
+            for (int row = 0; row < m; row += TTile.Columns)
             {
-                MultiplyRows(row, rows, first, steps, update);
-                return;
-            }
-
-            for (int column = 0; column < n; column += TTile.Columns)
-            {
-                int columns = Math.Min(TTile.Columns, n - column);
-                if (column == 0)
+                int rows = Math.Min(TTile.Columns, m - row);
+                bool whereTheyLie = a.ColumnStride == 1 && rows >= TTile.Rows / 2;
+                if (!whereTheyLie)
                 {
-                    MultiplyFirst(row, rows, first, steps, columns, update);
-                    continue;
+                    TTile.Pack(GroupA, steps, rows, a.From(row, first).Transposed);
                 }
 
-                LinesAhead ahead = AheadOf(row, first, steps, column, GemmBlock<TTile>.Tiles(rows));
-                float* target = c + (row * ldc) + column;
-                Multiply(rows, first, steps, scratch, column, columns, update, target, ref ahead);
-            }
-        }
-
-        /// <summary>Few columns: A is used too seldom to be packed.</summary>
-        private void MultiplyRows(int row, int rows, int first, int steps, float update)
-        {
-            for (int column = 0; column < n; column += TTile.Columns)
-            {
-                int columns = Math.Min(TTile.Columns, n - column);
-                TTile.Pack(PanelB, steps, columns, b.From(first, column));
-                GemmBlock<TTile>.MultiplyRows(
-                    rows, columns, steps, alpha, a.At(row, first), a.RowStride, PanelB, update, c + (row * ldc) + column, ldc);
-            }
-        }
-
-        /// <summary>The first panel of B, with the rows of A as they are packed.</summary>
-        private void MultiplyFirst(int row, int rows, int first, int steps, int columns, float update)
-        {
-            for (int group = 0; group < rows; group += TTile.Columns)
-            {
-                int count = Math.Min(TTile.Columns, rows - group);
-                float* packed = scratch + ((long)group * steps);
-                TTile.Pack(packed, steps, count, a.From(row + group, first).Transposed);
-                int tiles = GemmBlock<TTile>.Tiles(count);
-                LinesAhead ahead = group + count < rows
-                    ? new LinesAhead(a.From(row + group + count, first), Math.Min(TTile.Columns, rows - group - count), steps, tiles)
-                    : AheadOf(row, first, steps, 0, tiles);
-                float* target = c + ((row + group) * ldc);
-                if (group == 0)
+                for (int offset = 0; offset < columns; offset += TTile.Columns)
                 {
-                    Multiply(count, first, steps, packed, 0, columns, update, target, ref ahead);
-                }
-                else
-                {
-                    GemmBlock<TTile>.Multiply(count, columns, steps, alpha, packed, PanelB, update, target, ldc, ref ahead);
+                    int width = Math.Min(TTile.Columns, columns - offset);
+                    float* panel = scratch + ((long)offset * steps);
+                    float* target = c + (row * ldc) + column + offset;
+                    if (row == 0 && TryMultiplyPacking(rows, first, steps, column + offset, width, whereTheyLie, panel, update, target))
+                    {
+                        continue;
+                    }
+
+                    if (whereTheyLie)
+                    {
+                        GemmBlock<TTile>.MultiplyRows(rows, width, steps, alpha, a.At(row, first), a.RowStride, panel, update, target, ldc);
+                    }
+                    else
+                    {
+                        GemmBlock<TTile>.Multiply(rows, width, steps, alpha, GroupA, panel, update, target, ldc);
+                    }
                 }
             }
         }
 
-        /// <summary>Packs a panel of B and multiplies it.</summary>
-        private void Multiply(
-            int rows, int first, int steps, float* packed, int column, int columns, float update, float* target, ref LinesAhead ahead)
+        /// <summary>Packs a panel of B; false where that is all, true where the tiles of the first group were computed, too.</summary>
+        private bool TryMultiplyPacking(
+            int rows, int first, int steps, int column, int columns, bool whereTheyLie, float* panel, float update, float* target)
         {
             StridedMatrix source = b.From(first, column);
-            if (source.ColumnStride == 1 && columns == TTile.Columns && rows > TTile.Rows)
+            if (whereTheyLie || source.ColumnStride != 1 || columns < TTile.Columns)
             {
-                GemmBlock<TTile>.MultiplyPacking(
-                    rows, steps, alpha, packed, (float*)source.Data, source.RowStride, PanelB, update, target, ldc, ref ahead);
-            }
-            else
-            {
-                TTile.Pack(PanelB, steps, columns, source);
-                GemmBlock<TTile>.Multiply(rows, columns, steps, alpha, packed, PanelB, update, target, ldc, ref ahead);
-            }
-        }
-
-        /// <summary>What is packed after a panel of B: the next one, or the first rows of A of the depth block that follows.</summary>
-        private LinesAhead AheadOf(int row, int first, int steps, int column, int tiles)
-        {
-            int next = column + TTile.Columns;
-            if (next < n)
-            {
-                return new LinesAhead(b.From(first, next), steps, Math.Min(TTile.Columns, n - next), tiles);
+                TTile.Pack(panel, steps, columns, source);
+                return false;
             }
 
-            int following = first + steps;
-            return new LinesAhead(a.From(row, following), Math.Min(TTile.Columns, m - row), Math.Min(steps, k - following), tiles);
+            LinesAhead none = default;
+            GemmBlock<TTile>.MultiplyPacking(
+                rows, steps, alpha, GroupA, (float*)source.Data, source.RowStride, panel, update, target, ldc, ref none, isAll: rows == m);
+            return true;
         }
     }
 }

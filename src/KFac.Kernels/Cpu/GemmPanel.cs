@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
@@ -22,24 +23,27 @@ internal readonly unsafe record struct StridedMatrix(nint Data, long RowStride, 
 }
 
 /// <summary>Copies blocks of a matrix into panels that are three vectors wide, as register tiles read them.</summary>
-/// <remarks>A step of k is <see cref="Width"/> adjacent elements; those beyond the block's columns are 0.</remarks>
+/// <remarks>A step of k is <see cref="Width"/> adjacent elements; those beyond the block's columns are 0 in the last vector that has
+/// any, and are not written in vectors that have none.</remarks>
 internal static unsafe class GemmPanel<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
+    private const int Quad = 4;
+
     public static int Width => 3 * TSimd.Count;
 
-    /// <summary><c>panel[p·Width + j] ← source(p, j)</c> for p &lt; k, j &lt; columns, and 0 for columns ≤ j &lt; Width.</summary>
+    /// <summary><c>panel[p·Width + j] ← source(p, j)</c> for p &lt; k, j &lt; columns, and 0 for columns ≤ j up to the vector's end.</summary>
     public static void Pack(float* panel, int k, int columns, StridedMatrix source)
     {
         if (source.ColumnStride != 1)
         {
-            if (columns < Width)
+            int quads = columns & ~3;
+            PanelTranspose<TSimd, TVector>.Run(panel, Width, k, quads, source);
+            if (columns % TSimd.Count != 0)
             {
-                new Span<float>(panel, k * Width).Clear();
+                PackLastQuads(panel + quads, k, columns - quads, (TSimd.Count - (quads % TSimd.Count)) / Quad, source.From(0, quads));
             }
-
-            PanelTranspose<TSimd, TVector>.Run(panel, Width, k, columns, source);
         }
         else if (columns == Width)
         {
@@ -48,6 +52,51 @@ internal static unsafe class GemmPanel<TSimd, TVector>
         else
         {
             CopyRows(panel, k, columns, (float*)source.Data, source.RowStride);
+        }
+    }
+
+    /// <summary>Up to three columns that are contiguous, and zeros beside them to the end of so many groups of four.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void PackLastQuads(float* panel, int k, int columns, int groups, StridedMatrix source)
+    {
+        Vector128<float> zero = Vector128<float>.Zero;
+        float* data = (float*)source.Data;
+        long stride = source.ColumnStride;
+        int p = 0;
+        for (; p + Quad <= k; p += Quad)
+        {
+            Vector128<float> step0 = columns > 0 ? Vector128.Load(data + p) : zero;
+            Vector128<float> step1 = columns > 1 ? Vector128.Load(data + stride + p) : zero;
+            Vector128<float> step2 = columns > 2 ? Vector128.Load(data + (2 * stride) + p) : zero;
+            Vector128<float> step3 = zero;
+            Simd128.TransposeQuads(ref step0, ref step1, ref step2, ref step3);
+            StoreQuads(step0, panel, groups);
+            StoreQuads(step1, panel + Width, groups);
+            StoreQuads(step2, panel + (2 * Width), groups);
+            StoreQuads(step3, panel + (3 * Width), groups);
+            panel += Quad * Width;
+        }
+
+        for (; p < k; p++)
+        {
+            StoreQuads(zero, panel, groups);
+            for (int j = 0; j < columns; j++)
+            {
+                panel[j] = data[(j * stride) + p];
+            }
+
+            panel += Width;
+        }
+    }
+
+    /// <summary>Four elements, then zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreQuads(Vector128<float> first, float* panel, int groups)
+    {
+        first.Store(panel);
+        for (int group = 1; group < groups; group++)
+        {
+            Vector128<float>.Zero.Store(panel + (group * Quad));
         }
     }
 
@@ -78,12 +127,6 @@ internal static unsafe class GemmPanel<TSimd, TVector>
             if (j < columns)
             {
                 TSimd.Store(TSimd.LoadPartial(source + j, columns - j), panel + j);
-                j += TSimd.Count;
-            }
-
-            for (; j < Width; j += TSimd.Count)
-            {
-                TSimd.Store(TSimd.Zero, panel + j);
             }
 
             panel += Width;

@@ -57,7 +57,7 @@ internal static unsafe class GramBand<TTile>
                 }
 
                 float* x = steps.X.At(0, column);
-                GemmBlock<TTile>.MultiplyPacking(count, steps.Rows, alpha, own, x, steps.X.RowStride, Passing, beta, c + column, ldc, ref ahead);
+                GemmBlock<TTile>.MultiplyPacking(count, steps.Rows, alpha, own, x, steps.X.RowStride, Passing, beta, c + column, ldc, ref ahead, isAll: true);
             }
         }
 

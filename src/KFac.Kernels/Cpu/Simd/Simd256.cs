@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -41,6 +42,7 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     public static Vector256<float> LoadQuads(float* source, long stride) => Vector256.Create(Vector128.Load(source), Vector128.Load(source + stride));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransposeQuads(
         ref Vector256<float> row0, ref Vector256<float> row1, ref Vector256<float> row2, ref Vector256<float> row3)
     {

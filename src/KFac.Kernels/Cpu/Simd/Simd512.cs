@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -42,6 +43,7 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> LoadQuads(float* source, long stride) => Vector512.Create(
         Simd256.LoadQuads(source, stride), Simd256.LoadQuads(source + (2 * stride), stride));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TransposeQuads(
         ref Vector512<float> row0, ref Vector512<float> row1, ref Vector512<float> row2, ref Vector512<float> row3)
     {
