@@ -98,6 +98,10 @@ public sealed class BackwardPass
     public void Deliver(int layer, Variable output, MatrixView<float> gradient) =>
         Options.Sink?.OutputGradients(layer, output.ToLayerRows(gradient, Seeds, Options.Scale));
 
+    /// <summary>Delivers the output gradient of rows that were looked up in a layer's weight.</summary>
+    public void DeliverLookup(int layer, Variable output, MatrixView<float> gradient) =>
+        Options.Sink?.OutputGradients(layer, output.ToLayerRows(gradient, Seeds, Options.Scale) with { IsLookup = true });
+
     /// <summary>Delivers what a layer's weight gradient is made of: its inputs and its output gradient.</summary>
     public void DeliverWeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradient) =>
         (Options.Sink as ITrainingSink)?.WeightGradient(layer, inputs, outputGradient);

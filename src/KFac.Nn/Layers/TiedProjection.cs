@@ -1,3 +1,4 @@
+using KFac.Engine;
 using KFac.Kernels;
 
 namespace KFac.Nn;
@@ -18,7 +19,7 @@ public sealed class TiedProjection : Module
     public override Variable Forward(Tape tape, Variable input)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        Parameter table = _embedding.Table
+        LinearParameter table = _embedding.Table
             ?? throw new InvalidOperationException($"Layer '{_embedding.Name}' has no parameters yet; make a Network of it first.");
         if (input.Shape.Columns != _embedding.Width)
         {
@@ -42,11 +43,11 @@ public sealed class TiedProjection : Module
 /// <summary><c>∂X = ∂Z·E</c>, <c>∂E = ∂Zᵀ·X</c>.</summary>
 internal sealed class TiedProjectionOperation : TapeOperation
 {
-    private Parameter? _table;
+    private LinearParameter? _table;
 
     public Variable Input { get; set; }
 
-    public Parameter Table
+    public LinearParameter Table
     {
         get => _table!;
         set => _table = value;
@@ -54,6 +55,7 @@ internal sealed class TiedProjectionOperation : TapeOperation
 
     protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
     {
+        pass.Deliver(Table.Index, Output, outputGradient);
         if (pass.Options.WeightGradients)
         {
             Gemm.Run(
@@ -68,4 +70,7 @@ internal sealed class TiedProjectionOperation : TapeOperation
 
         pass.Release(outputGradient);
     }
+
+    protected internal override void CaptureInputs(ICaptureSink sink) =>
+        sink.Inputs(Table.Index, Input.ToLayerRows(Input.Value, seeds: 1, scale: 1f));
 }

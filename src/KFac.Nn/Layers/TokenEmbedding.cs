@@ -1,10 +1,11 @@
+using KFac.Engine;
 using KFac.Kernels;
 
 namespace KFac.Nn;
 
 /// <summary>A table with one row per token: <c>y = E[token]</c>, in O(tokens).</summary>
-/// <remarks>Tokens [M, T] become [M, T, d], ragged ones [R_M, d]. The table <c>name</c> is [V, d]; <see cref="TiedProjection"/>
-/// can use it a second time.</remarks>
+/// <remarks>Tokens [M, T] become [M, T, d], ragged ones [R_M, d]. The table <c>name.weight</c> is [V, d], a layer with a diagonal factor
+/// for its rows (<see cref="KroneckerLayer.HasDiagonalOutput"/>); <see cref="TiedProjection"/> can use it a second time.</remarks>
 public sealed class TokenEmbedding : Module
 {
     private readonly float _standardDeviation;
@@ -34,13 +35,13 @@ public sealed class TokenEmbedding : Module
     /// <summary>d.</summary>
     public int Width { get; }
 
-    internal Parameter? Table { get; private set; }
+    internal LinearParameter? Table { get; private set; }
 
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable input)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        Parameter table = Table ?? throw new InvalidOperationException($"Layer '{Name}' has no parameters yet; make a Network of it first.");
+        LinearParameter table = Table ?? throw new InvalidOperationException($"Layer '{Name}' has no parameters yet; make a Network of it first.");
         VectorView<int> tokens = input.Indices;
         if (tokens.Length != input.Shape.Rows)
         {
@@ -61,7 +62,8 @@ public sealed class TokenEmbedding : Module
         ArgumentNullException.ThrowIfNull(registry);
         if (registry.IsFirstVisit(ref _registry, Name))
         {
-            Table = registry.AddMatrix(Name, Vocabulary, Width, ParameterInitialization.Normal(_standardDeviation));
+            var layer = new KroneckerLayer(Name, Width, Vocabulary, HasBias: false) { HasDiagonalOutput = true };
+            Table = registry.AddLinear(layer, WeightInitialization.Glorot, _standardDeviation);
         }
     }
 }
@@ -69,11 +71,11 @@ public sealed class TokenEmbedding : Module
 /// <summary><c>∂E_v = Σ ∂y</c> over the rows with token v.</summary>
 internal sealed class EmbeddingOperation : TapeOperation
 {
-    private Parameter? _table;
+    private LinearParameter? _table;
 
     public Variable Input { get; set; }
 
-    public Parameter Table
+    public LinearParameter Table
     {
         get => _table!;
         set => _table = value;
@@ -81,6 +83,7 @@ internal sealed class EmbeddingOperation : TapeOperation
 
     protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
     {
+        pass.DeliverLookup(Table.Index, Output, outputGradient);
         if (pass.Options.WeightGradients)
         {
             RowGather.ScatterAdd(pass.Stream, outputGradient, Input.Indices, Table.StartContribution(pass), Table.Gradients);
@@ -88,4 +91,7 @@ internal sealed class EmbeddingOperation : TapeOperation
 
         pass.Release(outputGradient);
     }
+
+    protected internal override void CaptureInputs(ICaptureSink sink) =>
+        sink.Inputs(Table.Index, LayerRows.OfTokens(Input.Indices, Input.Examples, Input.Sharing, Input.Segments));
 }

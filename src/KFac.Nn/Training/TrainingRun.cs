@@ -13,8 +13,6 @@ namespace KFac.Nn;
 /// </remarks>
 public sealed class TrainingRun : IStateful, IDisposable
 {
-    private const int MostTrainExamplesEvaluated = 10_000;
-
     private readonly DeviceStream _stream;
     private readonly TrainingOptions _options;
     private readonly string _fingerprint;
@@ -53,7 +51,7 @@ public sealed class TrainingRun : IStateful, IDisposable
         _optimizer = OptimizerFactory.Create(device, _network, options.Optimizer, options.Seed);
         _trainingStep = new TrainingStep(_stream, options, problem, _network, _optimizer);
         int trainCount = problem.CountOf(DataPart.Train);
-        int evaluated = Math.Min(options.TrainEvaluationCount ?? MostTrainExamplesEvaluated, trainCount);
+        int evaluated = Math.Min(options.TrainEvaluationCount ?? problem.MostTrainExamplesEvaluated, trainCount);
         _evaluator = new Evaluator(_stream, _network, options.Workload, problem, evaluated);
         int epoch = _trainingStep.StepsPerEpoch;
         _lastStep = options.LastStep(trainCount);

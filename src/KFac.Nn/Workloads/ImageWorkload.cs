@@ -20,6 +20,16 @@ public enum ImageLayout
     Pixels,
 }
 
+/// <summary>Which images a workload is about.</summary>
+public enum ImageSource
+{
+    /// <summary>Grey digits, 28×28: MNIST's files, or made glyphs or curves.</summary>
+    Mnist,
+
+    /// <summary>Colour photographs, 32×32: CIFAR-10's files, or made colour glyphs.</summary>
+    Cifar10,
+}
+
 /// <summary>A workload on images.</summary>
 public abstract record ImageWorkload : Workload
 {
@@ -30,6 +40,9 @@ public abstract record ImageWorkload : Workload
 
     /// <summary>How the network wants images.</summary>
     public ImageLayout Layout { get; init; } = ImageLayout.Flat;
+
+    /// <summary>Which images.</summary>
+    public ImageSource Source { get; init; }
 
     /// <summary>Random changes of training images; null for none.</summary>
     public ImageAugmentation? Augmentation { get; init; }
@@ -61,9 +74,17 @@ public abstract record ImageWorkload : Workload
     /// <inheritdoc/>
     public override IReadOnlyList<string> Describe() => [.. base.Describe(), $"augmentation={Augmentation}"];
 
-    /// <summary>Reads a directory of MNIST files, see <see cref="MnistDirectory"/>, or makes <c>8,000 + 2,000</c> images like them.</summary>
+    /// <summary>Reads a directory of files, see <see cref="MnistDirectory"/> and <see cref="CifarDirectory"/>, or makes <c>8,000 + 2,000</c> images
+    /// like them.</summary>
     protected virtual ImageData LoadImages(string? directory, ulong seed)
     {
+        if (Source == ImageSource.Cifar10)
+        {
+            return directory is null
+                ? ImageData.Split("made colour glyphs", GlyphImages.Classes, ColourGlyphImages.Make(MadeCount, seed), ImageData.SmallTrainCount)
+                : CifarDirectory.Load(directory);
+        }
+
         if (directory is not null)
         {
             return MnistDirectory.Load(directory);

@@ -11,6 +11,9 @@ public abstract class TrainingProblem
     /// <summary>Most examples in a batch of an evaluation.</summary>
     public virtual int LargestEvaluationBatch => 1000;
 
+    /// <summary>How many of the first training examples an evaluation measures when nothing else is asked for.</summary>
+    public virtual int MostTrainExamplesEvaluated => 10_000;
+
     /// <summary>Number of examples; 0 for a part that the workload doesn't have.</summary>
     public abstract int CountOf(DataPart part);
 

@@ -8,10 +8,14 @@ public abstract record Workload
     private const ulong InitialisationSequence = 0x494E_4954;
 
     /// <summary>All workloads.</summary>
-    public static IReadOnlyList<Workload> All { get; } = 
+    public static IReadOnlyList<Workload> All { get; } =
     [
         PerceptronWorkload.MnistMlp,
         PerceptronWorkload.MnistAutoencoder,
+        VisionTransformerWorkload.Mnist,
+        VisionTransformerWorkload.Cifar10,
+        TextWorkload.ShakespeareGpt,
+        SequenceWorkload.CopyTransformer,
         GraphConvolutionWorkload.Cora,
     ];
 

@@ -44,7 +44,13 @@ public class AttentionLayerTests
     {
         Module model = EncoderDecoderTransformer.Build(new EncoderDecoderTransformerOptions
         {
-            Vocabulary = Vocabulary, Length = 6, Width = Width, HiddenWidth = 3, Heads = Heads, Depth = 1, Dropout = 0,
+            Vocabulary = Vocabulary,
+            Length = 6,
+            Width = Width,
+            HiddenWidth = 3,
+            Heads = Heads,
+            Depth = 1,
+            Dropout = 0,
         });
         using var test = new TestNetwork(model, new SquaredErrorLoss());
         (int[] target, int[] source) = ragged ? (s_ragged, s_contextRagged) : (s_whole, s_contextWhole);
@@ -89,9 +95,9 @@ public class AttentionLayerTests
         test.SetLabelTargets();
         Capture inputs = test.CaptureInputs();
         Assert.All(inputs.Deliveries, delivery => Assert.Equal((3, 0), (delivery.Examples, delivery.Sharing)));
-        Assert.Equal(10 * Width, inputs.RowsOf(0).Length);
+        Assert.Equal(10 * Width, inputs.RowsOf(1).Length);
         Capture gradients = test.CaptureOutputGradients(CurvatureKind.MonteCarlo, samples: 2);
-        Assert.Equal(2 * 10 * Width, gradients.RowsOf(0).Length);
+        Assert.Equal(2 * 10 * Width, gradients.RowsOf(1).Length);
         for (int n = 0; n < 3; n++)
         {
             float[] alone = test.Read(test.Network.Forward(test.Tokens(s_tokens[s_ragged[n]..s_ragged[n + 1]], 1)).Value);

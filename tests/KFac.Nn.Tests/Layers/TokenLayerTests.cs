@@ -1,3 +1,4 @@
+using KFac.Engine;
 using KFac.Kernels;
 using KFac.Reference;
 using KFac.Testing;
@@ -35,6 +36,32 @@ public class TokenLayerTests
                     NetworkFunctions.Map(Embed(p), Math.Tanh), Width, p.AsSpan(Vocabulary * Width), Width, bias: true);
                 return NetworkFunctions.Linear(hidden, Width, p.AsSpan(0, Vocabulary * Width), Vocabulary, bias: false);
             });
+    }
+
+    /// <summary>∇E of the summed loss is what both uses hand over: gradients of the rows looked up, and GᵀX of the projection.</summary>
+    [Fact]
+    public void Captured_lookups_and_rows_make_the_gradient_of_a_tied_table()
+    {
+        var embedding = new TokenEmbedding("e", Vocabulary, Width);
+        using var test = new TestNetwork(
+            new Sequential(embedding, new ActivationLayer(ActivationKind.Tanh), new TiedProjection(embedding)), new SquaredErrorLoss());
+        Variable output = test.Network.Forward(test.Tokens(s_tokens, 2));
+        test.SetValueTargets();
+        Capture inputs = test.CaptureInputs();
+        Capture gradients = test.CaptureOutputGradients(CurvatureKind.Empirical);
+        Delivery tokens = inputs.Deliveries.Single(delivery => delivery.IsLookup);
+        Assert.Equal(s_tokens, tokens.Tokens);
+        Assert.Equal((2, 5), (tokens.Examples, tokens.Sharing));
+        double[] x = TestData.ToDouble(inputs.Deliveries.Single(delivery => !delivery.IsLookup).Values);
+        double[] looked = TestData.ToDouble(gradients.Deliveries.Single(delivery => delivery.IsLookup).Values);
+        double[] g = TestData.ToDouble(gradients.Deliveries.Single(delivery => !delivery.IsLookup).Values);
+        double[] projected = [.. Enumerable.Range(0, Vocabulary * Width).Select(i =>
+            Enumerable.Range(0, s_tokens.Length).Sum(n => g[(n * Vocabulary) + (i / Width)] * x[(n * Width) + (i % Width)]))];
+        double[] expected = RowGatherReference.ScatterAdd(looked, Width, s_tokens, 1, projected);
+        test.Network.Backward();
+        float[] summed = Array.ConvertAll(test.Gradients(), value => value * test.Network.LossTerms);
+        ErrorBound.AssertWithinAndSharp(summed, expected, Array.ConvertAll(expected, _ => ErrorBound.Gamma(64) * expected.Max(Math.Abs)), "gradient");
+        Assert.True(test.Network.Layers[0].HasDiagonalOutput);
     }
 
     [Fact]

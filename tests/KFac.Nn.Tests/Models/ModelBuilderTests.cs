@@ -66,7 +66,15 @@ public class ModelBuilderTests
     {
         var options = new VisionTransformerOptions
         {
-            Height = 8, ImageWidth = 12, Channels = 3, PatchSize = 4, Width = 16, Depth = 3, Heads = 2, Classes = 10, Pooling = pooling,
+            Height = 8,
+            ImageWidth = 12,
+            Channels = 3,
+            PatchSize = 4,
+            Width = 16,
+            Depth = 3,
+            Heads = 2,
+            Classes = 10,
+            Pooling = pooling,
         };
         using var test = new TestNetwork(VisionTransformer.Build(options), new CrossEntropyLoss());
         Variable output = test.Forward(TensorShape.Of(2, 8, 12, 3));

@@ -83,6 +83,13 @@ internal sealed class TestNetwork : IDisposable
         return values;
     }
 
+    public int[] Read(VectorView<int> view)
+    {
+        var values = new int[view.Length];
+        Stream.Download(view, values);
+        return values;
+    }
+
     public Capture CaptureInputs()
     {
         var capture = new Capture(this);
@@ -121,8 +128,17 @@ internal sealed class Capture(TestNetwork owner) : ICaptureSink
     public float[] RowsOf(int layer) => [.. Deliveries.Where(d => d.Layer == layer).SelectMany(d => d.Values)];
 
     private void Add(int layer, bool isInput, in LayerRows rows) =>
-        Deliveries.Add(new Delivery(layer, isInput, owner.Read(rows.Rows), rows.Examples, rows.Sharing, rows.Segments, rows.Seeds, rows.Scale));
+        Deliveries.Add(new Delivery(layer, isInput, owner.Read(rows.Rows), rows.Examples, rows.Sharing, rows.Segments, rows.Seeds, rows.Scale)
+        {
+            IsLookup = rows.IsLookup,
+            Tokens = owner.Read(rows.Tokens),
+        });
 }
 
 internal sealed record Delivery(
-    int Layer, bool IsInput, float[] Values, int Examples, int Sharing, SegmentOffsets? Segments, int Seeds, float Scale);
+    int Layer, bool IsInput, float[] Values, int Examples, int Sharing, SegmentOffsets? Segments, int Seeds, float Scale)
+{
+    public bool IsLookup { get; init; }
+
+    public int[] Tokens { get; init; } = [];
+}
