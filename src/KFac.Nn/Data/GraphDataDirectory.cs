@@ -7,6 +7,9 @@ namespace KFac.Nn;
 /// </remarks>
 public static class GraphDataDirectory
 {
+    /// <summary>Categories of a feature are below it: each becomes a column.</summary>
+    private const int MostCategories = 1024;
+
     /// <summary>Reads the directory.</summary>
     /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
     /// <exception cref="FileNotFoundException">A file is missing; the message names it.</exception>
@@ -21,6 +24,8 @@ public static class GraphDataDirectory
             .WithRows(graphs.EdgeCount, "one per edge");
         NumberTable<float> labels = NumberCsv<float>.Read(OgbFolder.Raw(directory, "graph-label"), missing: float.NaN)
             .WithRows(graphs.Count, "one per graph");
+        CheckCategories(nodes);
+        CheckCategories(edges);
         CheckLabels(labels);
         return new GraphData(
             directory,
@@ -32,6 +37,17 @@ public static class GraphDataDirectory
             labels.Columns,
             labels.Values,
             OgbFolder.ReadSplit(directory, graphs.Count));
+    }
+
+    private static void CheckCategories(NumberTable<int> features)
+    {
+        int index = features.Values.AsSpan().IndexOfAnyExceptInRange(0, MostCategories - 1);
+        if (index >= 0)
+        {
+            throw new InvalidDataException(
+                $"{features.Path}: row {(index / features.Columns) + 1} has {features.Values[index]} in field {(index % features.Columns) + 1}; "
+                + $"wanted a category from 0 to {MostCategories - 1}.");
+        }
     }
 
     private static void CheckLabels(NumberTable<float> labels)

@@ -17,6 +17,7 @@ public abstract record Workload
         TextWorkload.ShakespeareGpt,
         SequenceWorkload.CopyTransformer,
         GraphConvolutionWorkload.Cora,
+        GraphNetworkWorkload.Tox21,
     ];
 
     /// <summary>As on the command line.</summary>

@@ -25,6 +25,7 @@ public sealed class GraphDataDirectoryTests
     [InlineData("raw/edge.csv", "0,1\n0,3\n2,1\n", "edge.csv: row 2 names node 3, but graph 2 has 3; wanted 0 to 2")]
     [InlineData("raw/edge-feat.csv", "0\n1\n", "edge-feat.csv has 2 rows; wanted 3, one per edge")]
     [InlineData("raw/edge-feat.csv", "0\n\n2\n", "edge-feat.csv: row 2 has '' in field 1; wanted a whole number")]
+    [InlineData("raw/edge-feat.csv", "0\n-1\n2\n", "edge-feat.csv: row 2 has -1 in field 1; wanted a category from 0 to 1023")]
     [InlineData("raw/graph-label.csv", "0,1\n,\n2,\n,0\n", "graph-label.csv: row 3 has 2 in field 1; wanted 0, 1 or nothing")]
     [InlineData("raw/graph-label.csv", "0,1\n,\n,0\n", "graph-label.csv has 3 rows; wanted 4, one per graph")]
     [InlineData("raw/graph-label.csv", "0,1\n,\n,,\n,0\n", "graph-label.csv: row 3 has 3 fields; wanted 2")]

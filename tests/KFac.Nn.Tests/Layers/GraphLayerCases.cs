@@ -8,7 +8,7 @@ internal static class GraphLayerCases
 {
     public static IReadOnlyList<(int Source, int Target)> Edges { get; } = [(0, 1), (1, 2), (2, 0), (3, 1), (1, 3), (4, 4), (0, 1)];
 
-    public static IReadOnlyList<string> Names { get; } = 
+    public static IReadOnlyList<string> Names { get; } =
     [
         "graph convolution", "narrow graph convolution", "two graph convolutions",
         "graph network sum", "graph network mean", "graph network max", "graph network of two layers",
