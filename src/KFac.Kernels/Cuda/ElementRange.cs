@@ -32,6 +32,9 @@ internal readonly struct ElementRange
     public LaunchShape Shape =>
         LaunchShape.Row(Math.Min(LaunchShape.Cover((long)Rows * LaunchShape.Cover(Columns, Pack), Threads), MostBlocks), Threads);
 
+    /// <summary>The same, each element by itself.</summary>
+    public ElementRange InOnes => new(Rows, Columns, packed: false);
+
     /// <summary>For operands of one shape that are visited alike.</summary>
     public static ElementRange Of(params ReadOnlySpan<MatrixView<float>> operands)
     {
