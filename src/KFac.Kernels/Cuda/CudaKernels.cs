@@ -27,5 +27,6 @@ internal static class CudaKernels
         Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),
         DualInverse = new CudaDualInverse(stream),
+        SymmetricEigen = new CudaSymmetricEigen(stream),
     };
 }

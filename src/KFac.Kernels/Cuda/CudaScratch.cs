@@ -30,9 +30,21 @@ internal sealed class CudaScratch(Device device) : IDisposable
     private MatrixView<float> TakeMatrix(int rows, int columns)
     {
         int stride = LaunchShape.Cover(columns, 4) * 4;
-        nint address = Take((long)rows * stride * sizeof(float));
-        DeviceBuffer slab = _slabs[_slab];
-        return new MatrixView<float>(slab, address - slab.Address, rows, columns, stride, slab.Generation);
+        return View(Take((long)rows * stride * sizeof(float)), rows, columns, stride);
+    }
+
+    private MatrixView<float> View(nint address, int rows, int columns, int stride)
+    {
+        foreach (DeviceBuffer slab in _slabs)
+        {
+            long offset = address - slab.Address;
+            if (offset >= 0 && offset < slab.ByteLength)
+            {
+                return new MatrixView<float>(slab, offset, rows, columns, stride, slab.Generation);
+            }
+        }
+
+        throw new InvalidOperationException("The memory was not taken here.");
     }
 
     private nint Take(long byteLength)
@@ -63,6 +75,9 @@ internal sealed class CudaScratch(Device device) : IDisposable
 
         /// <summary>A matrix whose rows start at multiples of 16 bytes, with undefined contents.</summary>
         public MatrixView<float> TakeMatrix(int rows, int columns) => owner.TakeMatrix(rows, columns);
+
+        /// <summary>A matrix in memory that was taken here.</summary>
+        public MatrixView<float> View(nint address, int rows, int columns, int stride) => owner.View(address, rows, columns, stride);
 
         public void Dispose()
         {

@@ -11,7 +11,6 @@ public sealed class CudaKernelTableTests
     [
         nameof(KernelTable.Convolution),
         nameof(KernelTable.SparseMaximum),
-        nameof(KernelTable.SymmetricEigen),
     ];
 
     [SkippableFact]

@@ -14,10 +14,11 @@ public sealed class SymmetricEigenWarmStartTests
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
-        foreach (int n in Sizes)
+        bool isHost = key == TestDevice.CudaHost;
+        foreach (int n in isHost ? [1, 32, 33, 49] : Sizes)
         {
             float[] before = Factor(n, 2 * n, 1);
-            foreach (float share in new[] { 0, 1e-6f, 1e-4f, 1e-3f, 0.01f, 0.05f, 0.3f, 1 })
+            foreach (float share in isHost ? [0, 1e-6f, 1e-3f, 0.05f, 1] : new[] { 0, 1e-6f, 1e-4f, 1e-3f, 0.01f, 0.05f, 0.3f, 1 })
             {
                 string what = $"n = {n}, moved by {share}";
                 float[] after = Moved(before, Factor(n, 2 * n, 2), share);
@@ -35,12 +36,13 @@ public sealed class SymmetricEigenWarmStartTests
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
-        foreach (int n in new[] { 33, 64, 131, 200 })
+        bool isHost = key == TestDevice.CudaHost;
+        foreach (int n in isHost ? [33] : new[] { 33, 64, 131, 200 })
         {
             float[] random = Factor(n, 2 * n, 2);
             foreach ((string name, float[] before) in Degenerate(n))
             {
-                foreach (float share in new[] { 0, 1e-5f, 1e-3f, 0.05f })
+                foreach (float share in isHost ? [0, 1e-3f] : new[] { 0, 1e-5f, 1e-3f, 0.05f })
                 {
                     float[] after = Moved(before, random, share);
                     var call = new Call(device, arena, after, n, Vectors(device, arena, before, n), inPlace: true);
@@ -109,22 +111,23 @@ public sealed class SymmetricEigenWarmStartTests
         }
     }
 
-    [Fact]
-    public void BasesThatAreNoneCostTimeOnly()
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void BasesThatAreNoneCostTimeOnly(string key)
     {
-        const int Size = 70;
-        using Device device = TestDevice.OpenDefault();
+        int size = key == TestDevice.CudaHost ? 40 : 70;
+        using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
-        float[] matrix = Factor(Size, 2 * Size, 1);
-        float[] good = Vectors(device, arena, matrix, Size);
+        float[] matrix = Factor(size, 2 * size, 1);
+        float[] good = Vectors(device, arena, matrix, size);
         float[] scaled = SymmetricMatrices.Scaled(good, 1.001f);
-        float[] twice = [.. good.Select((x, at) => at % Size == 5 ? good[at + 1] : x)];
+        float[] twice = [.. good.Select((x, at) => at % size == 5 ? good[at + 1] : x)];
         float[] undefined = [.. good];
-        undefined[(Size * Size) - 1] = float.NaN;
-        foreach (float[] basis in new[] { scaled, twice, undefined, new float[Size * Size], TestData.Uniform(Size * Size, 9) })
+        undefined[(size * size) - 1] = float.NaN;
+        foreach (float[] basis in new[] { scaled, twice, undefined, new float[size * size], TestData.Uniform(size * size, 9) })
         {
-            var call = new Call(device, arena, matrix, Size, basis, inPlace: false);
-            EigenContract.Assert(matrix, Size, call.Result, "from a bad basis");
+            var call = new Call(device, arena, matrix, size, basis, inPlace: false);
+            EigenContract.Assert(matrix, size, call.Result, "from a bad basis");
             Assert.Equal(new EigenOutcome(EigenRoute.FellBack, 0), call.Outcome);
         }
     }
