@@ -13,6 +13,10 @@ internal sealed record KernelTable
 
     public IConvolutionGramKernel? ConvolutionGram { get; init; }
 
+    public IPoolingKernel? Pooling { get; init; }
+
+    public IBatchNormKernel? BatchNorm { get; init; }
+
     public IRowGatherKernel? RowGather { get; init; }
 
     public IPermuteKernel? Permute { get; init; }

@@ -10,6 +10,8 @@ internal static class CpuKernels
         DiagonalGram = new CpuDiagonalGram(device),
         Convolution = new CpuConvolution(device),
         ConvolutionGram = new CpuConvolutionGram(device),
+        Pooling = new CpuPooling(device),
+        BatchNorm = new CpuBatchNorm(device),
         RowGather = new CpuRowGather(device),
         Permute = new CpuPermute(device),
         SegmentReduce = new CpuSegmentReduce(device),

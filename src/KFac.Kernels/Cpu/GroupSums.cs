@@ -1,0 +1,184 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace KFac.Kernels.Cpu;
+
+/// <summary>Two sums for every column of every group of rows, as batch normalisation needs them.</summary>
+/// <remarks>A task sums up to <see cref="RowsPerTask"/> rows, cut by shape, in float32 over <see cref="RowsPerPartial"/> and in float64
+/// beyond; the tasks of a group are added in order.</remarks>
+internal unsafe struct GroupSums
+{
+    private const int RowsPerPartial = 64;
+    private const int RowsPerTask = 256;
+
+    private readonly CpuDevice _device;
+    private readonly MatrixView<float> _x;
+    private readonly int _groupRows;
+    private readonly MatrixView<float> _gradients;
+    private readonly MatrixView<float> _statistics;
+    private readonly int _seeds;
+    private readonly int _inputGroups;
+    private readonly int _tasksPerGroup;
+    private double* _sums;
+    private double* _partial;
+
+    public GroupSums(
+        CpuDevice device, MatrixView<float> x, int groupRows, MatrixView<float> gradients = default, MatrixView<float> statistics = default)
+    {
+        _device = device;
+        _x = x;
+        _groupRows = groupRows;
+        _gradients = gradients;
+        _statistics = statistics;
+        _seeds = x.Rows == 0 ? 0 : Math.Max(x.Rows, gradients.Rows) / x.Rows;
+        _inputGroups = BatchNorm.Groups(x.Rows, groupRows);
+        _tasksPerGroup = (Math.Min(groupRows, x.Rows) + RowsPerTask - 1) / RowsPerTask;
+    }
+
+    /// <summary>Groups of all seeds.</summary>
+    public readonly int Groups => _seeds * _inputGroups;
+
+    /// <summary>Scratch for the sums and their parts.</summary>
+    public readonly long Bytes => 2L * _x.Columns * Groups * (_tasksPerGroup + 1) * sizeof(double);
+
+    /// <summary>The two rows of sums of a group.</summary>
+    public readonly double* Of(int group) => _sums + (2L * group * _x.Columns);
+
+    public readonly int RowsOf(int group)
+    {
+        int first = group % _inputGroups * _groupRows;
+        return (int)Math.Min(_groupRows, (long)_x.Rows - first);
+    }
+
+    /// <summary><c>Σ(x − x₀)</c> and <c>Σ(x − x₀)²</c> with x₀ the group's first row.</summary>
+    public void OfDifferences(double* scratch) => Run(
+        scratch, &Differences<Simd512, Vector512<float>>, &Differences<Simd256, Vector256<float>>, &Differences<Simd128, Vector128<float>>);
+
+    /// <summary><c>Σ ∂y</c> and <c>Σ ∂y∘x̂</c>.</summary>
+    public void OfGradients(double* scratch) => Run(
+        scratch, &Gradients<Simd512, Vector512<float>>, &Gradients<Simd256, Vector256<float>>, &Gradients<Simd128, Vector128<float>>);
+
+    /// <summary>The sums over the rows of their groups, as float32, in their place.</summary>
+    public readonly float* ToMeans()
+    {
+        float* means = (float*)_sums;
+        for (int group = 0; group < Groups; group++)
+        {
+            int rows = RowsOf(group);
+            for (long i = 2L * group * _x.Columns; i < 2L * (group + 1) * _x.Columns; i++)
+            {
+                means[i] = (float)(_sums[i] / rows);
+            }
+        }
+
+        return means;
+    }
+
+    private static void Differences<TSimd, TVector>(void* context, int task)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref GroupSums s = ref Unsafe.AsRef<GroupSums>(context);
+        (int group, int first, int end) = s.RowsOfTask(task);
+        float* origin = s._x.Pointer + ((long)group * s._groupRows * s._x.RowStride);
+        for (int j = 0; j < s._x.Columns; j += TSimd.Count)
+        {
+            int left = s._x.Columns - j;
+            TVector shift = SimdPart<TSimd, TVector>.Load(origin + j, left);
+            for (int row = first; row < end; row += RowsPerPartial)
+            {
+                TVector sum = TSimd.Zero;
+                TVector squares = TSimd.Zero;
+                for (int i = row; i < Math.Min(end, row + RowsPerPartial); i++)
+                {
+                    TVector difference = TSimd.Subtract(SimdPart<TSimd, TVector>.Load(s._x.Pointer + ((long)i * s._x.RowStride) + j, left), shift);
+                    sum = TSimd.Add(sum, difference);
+                    squares = TSimd.MultiplyAdd(difference, difference, squares);
+                }
+
+                s.Add<TSimd, TVector>(task, j, left, sum, squares, row == first);
+            }
+        }
+    }
+
+    private static void Gradients<TSimd, TVector>(void* context, int task)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ref GroupSums s = ref Unsafe.AsRef<GroupSums>(context);
+        (int group, int first, int end) = s.RowsOfTask(task);
+        int input = group % s._inputGroups;
+        long seed = (long)(group / s._inputGroups) * s._x.Rows * s._gradients.RowStride;
+        float* means = s._statistics.Pointer + ((long)input * s._statistics.RowStride);
+        float* scales = means + ((long)s._inputGroups * s._statistics.RowStride);
+        for (int j = 0; j < s._x.Columns; j += TSimd.Count)
+        {
+            int left = s._x.Columns - j;
+            TVector mean = SimdPart<TSimd, TVector>.Load(means + j, left);
+            TVector scale = SimdPart<TSimd, TVector>.Load(scales + j, left);
+            for (int row = first; row < end; row += RowsPerPartial)
+            {
+                TVector sum = TSimd.Zero;
+                TVector products = TSimd.Zero;
+                for (int i = row; i < Math.Min(end, row + RowsPerPartial); i++)
+                {
+                    TVector x = SimdPart<TSimd, TVector>.Load(s._x.Pointer + ((long)i * s._x.RowStride) + j, left);
+                    TVector gradient = SimdPart<TSimd, TVector>.Load(s._gradients.Pointer + seed + ((long)i * s._gradients.RowStride) + j, left);
+                    sum = TSimd.Add(sum, gradient);
+                    products = TSimd.MultiplyAdd(gradient, TSimd.Multiply(TSimd.Subtract(x, mean), scale), products);
+                }
+
+                s.Add<TSimd, TVector>(task, j, left, sum, products, row == first);
+            }
+        }
+    }
+
+    /// <summary>Adds a vector's sums to a task's.</summary>
+    [SkipLocalsInit]
+    private readonly void Add<TSimd, TVector>(int task, int column, int left, TVector first, TVector second, bool isFirst)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        double* partial = _partial + (2L * task * _x.Columns) + column;
+        for (int i = 0; i < Math.Min(left, TSimd.Count); i++)
+        {
+            partial[i] = (isFirst ? 0 : partial[i]) + ((float*)&first)[i];
+            partial[_x.Columns + i] = (isFirst ? 0 : partial[_x.Columns + i]) + ((float*)&second)[i];
+        }
+    }
+
+    /// <summary>Rows of x; empty where the last group has fewer than the others.</summary>
+    private readonly (int Group, int First, int End) RowsOfTask(int task)
+    {
+        int group = task / _tasksPerGroup;
+        int start = group % _inputGroups * _groupRows;
+        int first = Math.Min(task % _tasksPerGroup * RowsPerTask, RowsOf(group));
+        int end = Math.Min(first + RowsPerTask, RowsOf(group));
+        return (group, start + first, start + end);
+    }
+
+    private void Run(
+        double* scratch, delegate*<void*, int, void> wide, delegate*<void*, int, void> medium, delegate*<void*, int, void> narrow)
+    {
+        _sums = scratch;
+        _partial = scratch + (2L * Groups * _x.Columns);
+        new Span<byte>(scratch, checked((int)Bytes)).Clear();
+        delegate*<void*, int, void> body = _device.Vectors switch
+        {
+            VectorWidth.Avx512 => wide,
+            VectorWidth.Avx2 => medium,
+            _ => narrow,
+        };
+        int tasks = Groups * _tasksPerGroup;
+        _device.Workers.Run(tasks, body, Unsafe.AsPointer(ref this));
+        for (int task = 0; task < tasks; task++)
+        {
+            double* sums = Of(task / _tasksPerGroup);
+            double* partial = _partial + (2L * task * _x.Columns);
+            for (int i = 0; i < 2 * _x.Columns; i++)
+            {
+                sums[i] += partial[i];
+            }
+        }
+    }
+}
