@@ -11,4 +11,7 @@ public enum WeightInitialization
 
     /// <summary>15 standard normal weights per output, all others zero, for deep autoencoders (Martens 2010).</summary>
     Sparse,
+
+    /// <summary>All zero, for what starts as nothing: last layers of residual branches (Zhang et al. 2019).</summary>
+    Zero,
 }

@@ -18,6 +18,7 @@ internal static class WeightInitializer
                 Scaled(Normal(stream, key, inputs * outputs), parameter.Initialization.StandardDeviation, 0),
             WeightInitialization.He => Scaled(Normal(stream, key, inputs * outputs), Math.Sqrt(2.0 / inputs), 0),
             WeightInitialization.Glorot => Glorot(stream, key, inputs, outputs),
+            WeightInitialization.Zero => new float[inputs * outputs],
             _ => Sparse(stream, key, inputs, outputs),
         };
         stream.Upload<float>(weights, parameter.Weight);

@@ -18,6 +18,11 @@ public abstract record Workload
         SequenceWorkload.CopyTransformer,
         GraphConvolutionWorkload.Cora,
         GraphNetworkWorkload.Tox21,
+        ConvolutionWorkload.MnistCnn,
+        ConvolutionWorkload.MnistResNet8,
+        ConvolutionWorkload.CifarWideResNet,
+        ConvolutionWorkload.CifarVgg,
+        ConvolutionWorkload.CifarResNet,
     ];
 
     /// <summary>As on the command line.</summary>

@@ -1,0 +1,61 @@
+using KFac.Engine;
+using KFac.Kernels;
+
+namespace KFac.Nn;
+
+/// <summary>One use of a convolution, group by group.</summary>
+/// <remarks>The factors take inputs as images. Rows of weight gradients are not handed over: patches are never formed, and there are more of
+/// them than a layer is wide.</remarks>
+internal sealed class ConvolutionOperation : TapeOperation
+{
+    private Conv2d? _layer;
+    private ConvolutionShape? _shape;
+
+    public Variable Input { get; set; }
+
+    public Conv2d Layer
+    {
+        get => _layer!;
+        set => _layer = value;
+    }
+
+    public ConvolutionShape Shape
+    {
+        get => _shape!;
+        set => _shape = value;
+    }
+
+    protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
+    {
+        float inputBeta = 0;
+        MatrixView<float> inputGradient = Input.NeedsGradient ? pass.Destination(Input, out inputBeta) : default;
+        for (int group = 0; group < Layer.Options.Groups; group++)
+        {
+            LinearParameter parameter = Layer.Parameter(group);
+            MatrixView<float> gradient = Layer.OutputOf(outputGradient, group);
+            pass.Deliver(parameter.Index, Output, gradient);
+            if (pass.Options.WeightGradients)
+            {
+                float beta = parameter.StartContribution(pass);
+                Convolution.WeightGradient(
+                    pass.Stream, Layer.InputOf(Input.Value, group), Shape, gradient, beta, parameter.Gradients);
+            }
+
+            if (Input.NeedsGradient)
+            {
+                Convolution.InputGradient(
+                    pass.Stream, gradient, Shape, parameter.Values, inputBeta, Layer.InputOf(inputGradient, group));
+            }
+        }
+
+        pass.Release(outputGradient);
+    }
+
+    protected internal override void CaptureInputs(ICaptureSink sink)
+    {
+        for (int group = 0; group < Layer.Options.Groups; group++)
+        {
+            sink.Inputs(Layer.Parameter(group).Index, LayerRows.OfImages(Layer.InputOf(Input.Value, group), Shape));
+        }
+    }
+}
