@@ -68,7 +68,7 @@ public sealed record ConvolutionWorkload : ImageWorkload
         OptimizerSettings usual = base.DefaultOptimizer(kind);
         return kind switch
         {
-            OptimizerKind.Kfac => usual with { LearningRate = 0.02, Damping = 0.03, InverseInterval = 10 },
+            OptimizerKind.Kfac => usual with { LearningRate = 0.02, Damping = 0.3, InverseInterval = 10 },
             OptimizerKind.Sgd or OptimizerKind.Nesterov => usual with { LearningRate = 0.05 },
             _ => usual,
         };
