@@ -43,6 +43,16 @@ public sealed class TrainCommandTests : IDisposable
     }
 
     [Fact]
+    public void A_run_starts_where_exported_weights_end()
+    {
+        string[] small = ["mnist-mlp", "--hidden", "8", "--steps", "3"];
+        JsonElement first = Train([.. small, "--export", "@w.safetensors"]).GetProperty("metrics");
+        Train([.. small, "--init", "@w.safetensors", "--log", "@log.jsonl"]);
+        JsonElement start = JsonDocument.Parse(File.ReadLines(_cli["log.jsonl"]).First()).RootElement;
+        Assert.Equal(first.GetProperty("validationLoss").GetDouble(), start.GetProperty("validationLoss").GetDouble());
+    }
+
+    [Fact]
     public void Two_runs_give_the_same_metrics()
     {
         string[] arguments = ["mnist-mlp", "--hidden", "8", "--steps", "5", "--seed", "3"];

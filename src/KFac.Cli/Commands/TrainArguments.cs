@@ -63,13 +63,15 @@ internal sealed class TrainArguments
     private readonly Option<string?> _checkpoint = Text("--checkpoint", "DIR", "Keep a checkpoint here.");
     private readonly Option<int?> _checkpointEvery = Count("--checkpoint-every", "Steps between checkpoints; an epoch when absent.");
     private readonly Option<bool> _resume = new("--resume") { Description = "Go on from the checkpoint, or start when there is none yet." };
+    private readonly Option<string?> _init = Text("--init", "FILE", "Start from the weights of a safetensors file.");
+    private readonly Option<string?> _export = Text("--export", "FILE", "Write the weights at the end as safetensors.");
     private readonly Option<string?> _log = Text("--log", "FILE", "Write one JSON line per evaluation.");
 
     private Option[] BesideGrid =>
     [
         _optimizer, _approx, _learningRate, _schedule, _warmup, _momentum, _weightDecay, _damping, _dampingStyle, _curvature,
         _movingAverage, _factorInterval, _inverseInterval, _klClip, _otherParameters, _otherRate, _gradientClip, _steps, _epochs, _target, _evaluateTrain,
-        _checkpoint, _checkpointEvery, _resume, _log,
+        _checkpoint, _checkpointEvery, _resume, _log, _init, _export,
     ];
 
     /// <summary>Declares the options on the command.</summary>
@@ -83,6 +85,12 @@ internal sealed class TrainArguments
 
     /// <summary>Where the data is; null to make it.</summary>
     public string? DataDirectory(CommandContext context) => context.Get(_data);
+
+    /// <summary>Where initial weights are; null to draw them.</summary>
+    public string? InitialWeights(CommandContext context) => context.Get(_init);
+
+    /// <summary>Where weights go at the end; null for nowhere.</summary>
+    public string? Export(CommandContext context) => context.Get(_export);
 
     /// <summary>Steps between evaluations; null for the default.</summary>
     public int? EvaluationInterval(CommandContext context) => context.Get(_evaluateEvery);

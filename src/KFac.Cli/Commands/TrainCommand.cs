@@ -11,7 +11,8 @@ namespace KFac.Cli;
 /// <remarks>
 /// JSON: <c>{workload, device, optimizer, approximation, seed, steps, epochs, seconds, samplesPerSecond, events, metrics}</c>;
 /// <c>approximation</c> is null for optimizers other than K-FAC. With <c>--grid</c>, see <see cref="TrainGrid"/>. A run that is
-/// interrupted writes its checkpoint and plot and fails, as does one that ends without reaching its <c>--target</c>.
+/// interrupted writes its checkpoint and plot and fails, as does one that ends without reaching its <c>--target</c>. <c>--export</c> writes the weights in any case; a run that is resumed
+/// has its checkpoint's weights, not those of <c>--init</c>.
 /// </remarks>
 internal sealed class TrainCommand : KfacCommand
 {
@@ -71,17 +72,29 @@ internal sealed class TrainCommand : KfacCommand
     {
         TrainingOptions options = _arguments.ReadOptions(context, workload);
         string? plot = context.Get(_plot);
+        string? export = _arguments.Export(context);
         RequireDirectoryOf(plot);
+        RequireDirectoryOf(export);
         TrainingProblem problem = workload.Load(_arguments.DataDirectory(context), context.Seed);
         options = options with { Schedule = _arguments.ReadSchedule(context, options, problem) };
         using Device device = context.OpenDevice();
         using var run = new TrainingRun(device, options, problem);
+        if (_arguments.InitialWeights(context) is string weights)
+        {
+            run.Network.LoadParameters(weights);
+        }
+
         var view = new TrainProgressView(context.Progress, options, problem, device, run.Network);
         TrainingResult result = run.Run(view.Show, context.Cancellation);
         view.End();
         if (plot is not null)
         {
             TrainingPlot.Write(plot, $"{workload.Name}, {options.Optimizer.Name}", workload, result.Evaluations);
+        }
+
+        if (export is not null)
+        {
+            run.Network.SaveParameters(export);
         }
 
         RefuseUnfinished(options, result);
