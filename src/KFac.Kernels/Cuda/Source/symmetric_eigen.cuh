@@ -2,8 +2,8 @@
 //
 // A matrix is padded to `pairs` pairs of blocks, W = 32 or 64 rows a pair. A round pairs every block with another one, a sweep is
 // the rounds in which all have met. In a round each pair's W×W matrix has one sweep of plain Jacobi in shared memory, whose
-// rotations make up Q (symmetric_eigen_pair), and then tiles of all of A and V are multiplied by their Qs on tensor cores
-// (symmetric_eigen_turn): A[p][r] <- Q_pᵀ A[p][r] Q_r for one triangle of pairs, written twice, and V[:][r] <- V[:][r] Q_r.
+// rotations make up Q (symmetric_eigen_pair.cu), and then tiles of all of A and V are multiplied by their Qs on tensor cores
+// (symmetric_eigen_turn.cu): A[p][r] <- Q_pᵀ A[p][r] Q_r for one triangle of pairs, written twice, and V[:][r] <- V[:][r] Q_r.
 //
 // Each matrix counts its own rounds, so small ones need not wait for large ones, and each is done after a sweep in which no element
 // off the diagonal was above the threshold; what is launched for it after that returns at once. So nothing is decided on the host.
@@ -21,6 +21,7 @@ namespace kfac {
 
 constexpr int most_eigen_items = 24;
 constexpr int most_eigen_sweeps = 20;
+constexpr int eigen_threads = 256;
 constexpr int eigen_strip = 32;  // rows that a block of the passes over whole matrices takes
 
 // As EigenRoute.
