@@ -50,6 +50,23 @@ public sealed class BenchCommandTests : IDisposable
         Assert.Equal((5 + 7) * 7 * 4 * 1e-9, results[3].GetProperty("gBps").GetDouble() * results[3].GetProperty("medianSeconds").GetDouble(), 1e-15);
     }
 
+    /// <summary>Whoever took a wrong row, column or scale would be 2²⁴ of these units away.</summary>
+    [Theory]
+    [InlineData("gemm", "33,20,500")]
+    [InlineData("gemm", "33,20,500", "--transpose-a")]
+    [InlineData("gemm", "20,33,500", "--transpose-b", "--stack", "2")]
+    [InlineData("factors", "5,60,35", "--approx", "expand")]
+    public void Products_are_compared_with_float64(string command, string shape, params string[] options)
+    {
+        string[] arguments = ["bench", command, "--shape", shape, .. options, .. _quick];
+        Assert.InRange(Error([.. arguments, "--errors"])!.Value, 0.01, 16);
+        Assert.Null(Error(arguments));
+    }
+
+    [Fact]
+    public void Reduced_factors_are_not_compared_with_float64() =>
+        Assert.Null(Error(["bench", "factors", "--shape", "5,6,7", "--approx", "reduce", "--errors", .. _quick]));
+
     [Fact]
     public void Narrower_vectors_can_be_asked_for_and_are_recorded()
     {
@@ -282,4 +299,10 @@ public sealed class BenchCommandTests : IDisposable
 
     private static string Name(JsonElement result) =>
         $"{result.GetProperty("operation").GetString()} {result.GetProperty("shape").GetString()} {result.GetProperty("approximation").GetString()}";
+
+    private double? Error(string[] arguments)
+    {
+        JsonElement error = _kfac.RunJson(arguments).GetProperty("results")[0].GetProperty("error");
+        return error.ValueKind == JsonValueKind.Null ? null : error.GetDouble();
+    }
 }

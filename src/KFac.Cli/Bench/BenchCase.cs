@@ -40,5 +40,9 @@ internal abstract class BenchCase : IDisposable
     {
     }
 
+    /// <summary>How far the last <see cref="Run"/>'s result is from float64: see <see cref="ProductError"/>. Null where that is not
+    /// measured; where it is, the peer answers the same question.</summary>
+    public virtual double? MeasureError() => null;
+
     public abstract void Dispose();
 }

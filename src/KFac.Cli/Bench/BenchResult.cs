@@ -22,6 +22,8 @@ internal sealed record BenchResult(
 /// <param name="ShareOfLimit">Of <see cref="MachineLimits.Gflops"/>, or where <see cref="GBps"/> is given, of
 /// <see cref="MachineLimits.ReadGBps"/>, or for element-wise operations that write of <see cref="MachineLimits.CopyGBps"/>; null
 /// without either.</param>
+/// <param name="Error">Root mean square of the distance from float64, in units of 2⁻²⁴ and of the sum of the terms' magnitudes;
+/// null without <c>--errors</c>.</param>
 /// <param name="Peer">Null without <c>--against</c>.</param>
 internal sealed record BenchMeasurement(
     string Operation,
@@ -31,18 +33,20 @@ internal sealed record BenchMeasurement(
     double? Gflops,
     double? GBps,
     double? ShareOfLimit,
+    double? Error,
     PeerMeasurement? Peer)
 {
-    public static BenchMeasurement Of(BenchCase each, double seconds, MachineLimits limits, PeerMeasurement? peer)
+    public static BenchMeasurement Of(BenchCase each, double seconds, MachineLimits limits, double? error, PeerMeasurement? peer)
     {
         double? gflops = each.Operations / seconds * 1e-9;
         double? gBps = each.Bytes / seconds * 1e-9;
         double? share = gBps / (each.ReadsOnly ? limits.ReadGBps : limits.CopyGBps) ?? gflops / limits.Gflops;
-        return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, share, peer);
+        return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, share, error, peer);
     }
 }
 
 /// <summary>The peer on the same case, in rounds between ours.</summary>
 /// <param name="Form">Which way of doing it was timed, where the peer has several; else null.</param>
 /// <param name="Ratio">The peer's time over ours: above 1 where we are faster.</param>
-internal sealed record PeerMeasurement(string Name, string? Form, double MedianSeconds, double Ratio);
+/// <param name="Error">As <see cref="BenchMeasurement.Error"/>, of the peer's result from numbers of the same distribution.</param>
+internal sealed record PeerMeasurement(string Name, string? Form, double MedianSeconds, double Ratio, double? Error);

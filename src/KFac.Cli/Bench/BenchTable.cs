@@ -69,8 +69,10 @@ internal static class BenchTable
         ("ms", static each => ThreeDigits(each.MedianSeconds * 1e3)),
         ("rate", static each => each.GBps is double gBps ? $"{ThreeDigits(gBps)} GB/s" : each.Gflops is double gflops ? $"{ThreeDigits(gflops)} GF/s" : null),
         ("limit", static each => each.ShareOfLimit?.ToString("0%", CultureInfo.InvariantCulture)),
+        ("error", static each => each.Error is double error ? ThreeDigits(error) : null),
         ("form", static each => each.Peer?.Form),
         ("peer ms", static each => each.Peer is { } peer ? ThreeDigits(peer.MedianSeconds * 1e3) : null),
         ("ratio", static each => each.Peer?.Ratio.ToString("0.00", CultureInfo.InvariantCulture)),
+        ("peer error", static each => each.Peer?.Error is double error ? ThreeDigits(error) : null),
     ];
 }

@@ -76,5 +76,17 @@ internal sealed class FactorCase : BenchCase
         }
     }
 
+    public override double? MeasureError()
+    {
+        if (_approximation != SharingApproximation.Expand || _form != Matmul)
+        {
+            return null;
+        }
+
+        DeviceStream stream = _arena.Device.DefaultStream;
+        var operand = ProductOperand.Read(stream, _inputs.Next(), depthsAreRows: true);
+        return ProductError.Of(stream, operand, operand, 1.0 / Rows, Rows, _factor);
+    }
+
     public override void Dispose() => _arena.Dispose();
 }

@@ -49,5 +49,17 @@ internal sealed class GemmCase : BenchCase
         stream.Synchronize();
     }
 
+    /// <summary>Of the first product of a stack.</summary>
+    public override double? MeasureError()
+    {
+        (int m, int n, int k) = (_shape.M, _shape.N, _shape.K);
+        bool turnedA = _shape.TransposeA == Transpose.Yes;
+        bool turnedB = _shape.TransposeB == Transpose.Yes;
+        DeviceStream stream = _arena.Device.DefaultStream;
+        var left = ProductOperand.Read(stream, _a.RowRange(0, turnedA ? k : m), turnedA);
+        var right = ProductOperand.Read(stream, _b.RowRange(0, turnedB ? n : k), !turnedB);
+        return ProductError.Of(stream, left, right, 1, k, _c.RowRange(0, m));
+    }
+
     public override void Dispose() => _arena.Dispose();
 }

@@ -101,6 +101,9 @@ internal sealed class PeerProcess : IDisposable
             : throw new IOException($"--against {_python} gave {answer.ToJsonString()} as a time.");
     }
 
+    /// <summary>How far the prepared case's result is from float64, as <see cref="BenchCase.MeasureError"/>.</summary>
+    public double MeasureError() => Ask(new JsonObject { ["error"] = true }, "error").GetValue<double>();
+
     public void Dispose()
     {
         _kill.Dispose();

@@ -5,6 +5,7 @@ Reads one JSON object a line on standard input and answers each with one line on
                                     "device": "cuda:N" and "tf32": whether its matrix products may take TF32
     {"case": NAME, SIZES...}     -> {"ready": true}                      prepares a case, and runs it once
     {"seconds": S}               -> {"medianSeconds": T}                 runs it for at least S seconds
+    {"error": true}              -> {"error": E}                         its distance from float64, where it has `check`
 On a GPU a run is timed by events of its stream.
 """
 import ctypes
@@ -67,9 +68,18 @@ def ssyrk_into(c):
     return run
 
 
+def distance_from_float64(result, a, b, scale):
+    """Root mean square over 16 by 16 elements of |result - scale ab| / (scale |a||b|), in units of 2^-24."""
+    rows, columns = ([i * (n - 1) // 15 for i in range(16)] for n in result.shape)
+    a, b = a[rows].double(), b[:, columns].double()
+    errors = (result[rows][:, columns].double() - scale * (a @ b)) / (scale * (a.abs() @ b.abs())).clamp_min(5e-324)
+    return errors.square().mean().sqrt().item() * 2 ** 24
+
+
 def factor(case):
     m, r, p = case["examples"], case["sharing"], case["width"]
-    copies = itertools.cycle([torch.randn(m, r, p) for _ in range(case["copies"])])
+    inputs = [torch.randn(m, r, p) for _ in range(case["copies"])]
+    copies = itertools.cycle(inputs)
 
     def expand():
         a = next(copies).view(m * r, p)
@@ -82,6 +92,12 @@ def factor(case):
     if case["form"] == "ssyrk":
         ssyrk = ssyrk_into(torch.empty(p, p))
         return lambda: ssyrk(next(copies).view(m * r, p), 1 / (m * r))
+
+    def check():
+        a = inputs[0].view(m * r, p)
+        return (a.T @ a).mul_(1 / (m * r)), a.T, a, 1 / (m * r)
+
+    expand.check = check
     return expand if case["approximation"] == "expand" else reduce
 
 
@@ -166,10 +182,12 @@ def gemm(case):
     a = torch.randn(stack, k, m).transpose(1, 2) if case["transposeA"] else torch.randn(stack, m, k)
     b = torch.randn(stack, n, k).transpose(1, 2) if case["transposeB"] else torch.randn(stack, k, n)
     c = torch.empty(stack, m, n)
-    if stack > 1:
-        return lambda: torch.bmm(a, b, out=c)
-    a, b, c = a[0], b[0], c[0]
-    return lambda: torch.mm(a, b, out=c)
+
+    def run():
+        return torch.bmm(a, b, out=c) if stack > 1 else torch.mm(a[0], b[0], out=c[0])
+
+    run.check = lambda: (run().view(stack, m, n)[0], a[0], b[0], 1)
+    return run
 
 
 def elementwise(case):
@@ -401,6 +419,8 @@ def main():
             run = prepare(request)
             run()
             answer = {"ready": True}
+        elif "error" in request:
+            answer = {"error": distance_from_float64(*run.check())}
         else:
             answer = {"medianSeconds": measure(run, request["seconds"], time_of)}
         print(json.dumps(answer), flush=True)

@@ -7,7 +7,7 @@ namespace KFac.Cli;
 
 /// <summary>A command of <c>kfac bench</c>: times cases, against the machine's measured limits and, with <c>--against</c>, a peer.</summary>
 /// <remarks>JSON: <c>{device, threads, limits:{gflops, singleThreadGflops, readGBps, copyGBps, tensorGflops}, warnings, results:[{operation, shape,
-/// approximation, medianSeconds, gflops, gBps, shareOfLimit, peer:{name, form, medianSeconds, ratio}}]}</c>; what does not apply
+/// approximation, medianSeconds, gflops, gBps, shareOfLimit, error, peer:{name, form, medianSeconds, ratio, error}}]}</c>; what does not apply
 /// is null, see <see cref="BenchMeasurement"/>. The file of <c>--out</c> holds the same and <c>environment</c>.</remarks>
 internal abstract class BenchCommand : KfacCommand
 {
@@ -30,8 +30,14 @@ internal abstract class BenchCommand : KfacCommand
     private readonly Option<double> _seconds = OptionFactory.Number(
         "--round-seconds", "S", "Least length of a round.", 0.2, static value => value is >= 0 and <= 3600, "a number from 0 to 3600");
 
+    private readonly Option<bool> _errors = new("--errors")
+    {
+        Description = "Also compare products with float64, ours and the peer's: root mean square in units of 2⁻²⁴.",
+    };
+
     /// <param name="hasCases">Whether there is something to time besides the limits.</param>
-    protected BenchCommand(string name, string description, bool hasCases = true)
+    /// <param name="hasErrors">Whether some of the cases are compared with float64.</param>
+    protected BenchCommand(string name, string description, bool hasCases = true, bool hasErrors = false)
         : base(name, description)
     {
         Add(_out);
@@ -40,6 +46,11 @@ internal abstract class BenchCommand : KfacCommand
             Add(_against);
             Add(_rounds);
             Add(_seconds);
+        }
+
+        if (hasErrors)
+        {
+            Add(_errors);
         }
     }
 
@@ -77,7 +88,7 @@ internal abstract class BenchCommand : KfacCommand
     /// <summary>Whether there is a peer to compare with.</summary>
     protected bool HasPeer(CommandContext context) => context.IsGiven(_against);
 
-    private static List<BenchMeasurement> Measure(
+    private List<BenchMeasurement> Measure(
         CommandContext context,
         IReadOnlyList<Func<Device, BenchCase>> cases,
         Device device,
@@ -100,8 +111,11 @@ internal abstract class BenchCommand : KfacCommand
             }
 
             (double seconds, double? peerSeconds) = rounds.Measure(each);
-            PeerMeasurement? theirs = peerSeconds is double time ? new PeerMeasurement(peer!.Name, each.PeerForm, time, time / seconds) : null;
-            results.Add(BenchMeasurement.Of(each, seconds, limits, theirs));
+            double? error = context.IsGiven(_errors) ? each.MeasureError() : null;
+            PeerMeasurement? theirs = peerSeconds is double time
+                ? new PeerMeasurement(peer!.Name, each.PeerForm, time, time / seconds, error is null ? null : peer.MeasureError())
+                : null;
+            results.Add(BenchMeasurement.Of(each, seconds, limits, error, theirs));
         }
 
         return results;

@@ -39,7 +39,7 @@ internal sealed class BenchFactorsCommand : BenchCommand
     private readonly Option<string> _approx = OptionFactory.Choice("--approx", "K-FAC's approximation.", "both", "expand", "reduce", "both");
 
     public BenchFactorsCommand()
-        : base("factors", "Time Kronecker factors.")
+        : base("factors", "Time Kronecker factors.", hasErrors: true)
     {
         Add(_shapes);
         Add(_ragged);

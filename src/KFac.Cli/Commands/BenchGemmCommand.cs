@@ -25,7 +25,7 @@ internal sealed class BenchGemmCommand : BenchCommand
         "--stack", "N", "Products in one call.", 1, static value => value is >= 1 and <= 4096, "a whole number from 1 to 4096");
 
     public BenchGemmCommand()
-        : base("gemm", "Time matrix products.")
+        : base("gemm", "Time matrix products.", hasErrors: true)
     {
         Add(_shapes);
         Add(_transposeA);
