@@ -24,6 +24,8 @@ internal static class CudaKernels
         RowGather = new CudaRowGather(stream),
         Dropout = new CudaDropout(stream),
         Permute = new CudaPermute(stream),
+        SparseMaximum = new CudaSparseMaximum(stream),
+        Convolution = new CudaConvolution(stream),
         Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),
         DualInverse = new CudaDualInverse(stream),

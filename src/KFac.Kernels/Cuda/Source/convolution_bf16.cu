@@ -1,0 +1,4 @@
+// Convolution with factors rounded to bfloat16.
+#include "convolution_kernel.cuh"
+
+KFAC_CONVOLUTIONS(bf16)

@@ -1,0 +1,4 @@
+// Convolution with factors rounded to TF32.
+#include "convolution_kernel.cuh"
+
+KFAC_CONVOLUTIONS(tf32)
