@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
@@ -25,9 +26,9 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         var context = new Context(probabilities, targets, sampled) { Key = key, Offset = offset };
         delegate*<void*, int, void> body = device.Vectors switch
         {
-            VectorWidth.Avx512 => &SampleRows<PhiloxLanes512>,
-            VectorWidth.Avx2 => &SampleRows<PhiloxLanes256>,
-            _ => &SampleRows<PhiloxLanes1>,
+            VectorWidth.Avx512 => &SampleRows<PhiloxLanes512, Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &SampleRows<PhiloxLanes256, Simd256, Vector256<float>>,
+            _ => &SampleRows<PhiloxLanes1, Simd128, Vector128<float>>,
         };
         Run(&context, body);
     }
@@ -78,6 +79,7 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         return TSimd.Sum(losses);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector Element<TSimd, TVector>(TVector z, TVector t, out TVector probability)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
@@ -90,8 +92,10 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         return TSimd.Select(TSimd.IsNaN(t), TSimd.Zero, loss);
     }
 
-    private static void SampleRows<TLanes>(void* pointer, int task)
+    private static void SampleRows<TLanes, TSimd, TVector>(void* pointer, int task)
         where TLanes : struct, IPhiloxLanes
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
     {
         const int Chunk = 512;
         uint* words = stackalloc uint[Chunk];
@@ -106,11 +110,7 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
             {
                 int count = Math.Min(Chunk, c.Columns - start);
                 PhiloxWords<TLanes>.Fill(c.Key, c.Offset + ((ulong)row * (ulong)c.Columns) + (ulong)start, words, count);
-                for (int i = 0; i < count; i++)
-                {
-                    float drawn = PhiloxBlock.Uniform(words[i]) < p[start + i] ? 1 : 0;
-                    s[start + i] = float.IsNaN(t[start + i]) ? float.NaN : drawn;
-                }
+                ElementSpan<SampleMap, TSimd, TVector>.Apply(default, (float*)words, p + start, t + start, s + start, count);
             }
         }
     }
@@ -127,6 +127,22 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
             float* s = c.Output(row);
             new Span<float>(s, c.Columns).Clear();
             s[column] = float.IsNaN(c.Target(example)[column]) ? 0 : MathF.Sqrt(p * (1 - p));
+        }
+    }
+
+    private readonly struct SampleMap : IElementMap
+    {
+        public static int Loads => 7;
+
+        public static int Stores => 8;
+
+        public void Apply<TSimd, TVector>(ref TVector word, ref TVector p, ref TVector t, ref TVector s)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector isDrawn = TSimd.Less(SimdBoxMuller<TSimd, TVector>.Uniform(word), p);
+            TVector drawn = TSimd.Select(isDrawn, TSimd.Create(1), TSimd.Zero);
+            s = TSimd.Select(TSimd.IsNaN(t), TSimd.Create(float.NaN), drawn);
         }
     }
 

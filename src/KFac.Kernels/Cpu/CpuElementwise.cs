@@ -47,11 +47,12 @@ internal sealed unsafe class CpuElementwise(CpuDevice device) : IElementwiseKern
     {
         ref DivideContext c = ref *(DivideContext*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
+        bool past = ElementLoop.GoesPast<TVector>(c.U, c.UStride, c.Rows, c.Columns);
         for (int row = first; row < end; row++)
         {
             var map = new DivideMap(c.B[row], c.Damping);
             ElementSpan<DivideMap, TSimd, TVector>.Apply(
-                map, c.V + ((long)row * c.VStride), c.A, c.U + ((long)row * c.UStride), null, c.Columns);
+                past, map, c.V + ((long)row * c.VStride), c.A, c.U + ((long)row * c.UStride), null, c.Columns);
         }
     }
 

@@ -12,10 +12,17 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
 {
     private const int Grain = 32 * 1024;
 
-    // Rows of a tile of column sums at the least: what its sums cost in memory is small beside what it reads.
-    private const int LeastRows = 128;
+    // Elements of a tile of a large matrix, and how many tiles make it large: every tile is a stretch of memory that the processor
+    // has to find and fetch ahead anew.
+    private const int LargeGrain = 256 * 1024;
+    private const int TilesOfLarge = 16;
+
     private const int Block = 64;
     private const int Sums = IWideSums<WideSums128>.Count;
+
+    /// <summary>Elements a tile, by the matrix' shape.</summary>
+    public static int GrainOf(MatrixView<float> x) =>
+        (int)Math.Clamp((long)x.Rows * x.Columns / TilesOfLarge, Grain, LargeGrain);
 
     public void Sum(MatrixView<float> x, VectorView<double> result)
     {
@@ -66,39 +73,15 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
         *result.Pointer = maximum;
     }
 
-    public void ColumnSum(MatrixView<float> x, float alpha, float beta, VectorView<float> row)
-    {
-        var grid = new TileGrid(x.Rows, x.Columns, Grain, LeastRows);
-        int down = grid.Across == 0 ? 0 : grid.Tiles / grid.Across;
-        using ScratchLease lease = device.Scratch.Rent((long)down * x.Columns * sizeof(double));
-        double* partial = lease.As<double>();
-        var context = new Context(x, x, grid, partial);
-        delegate*<void*, int, void> body = device.Vectors switch
-        {
-            VectorWidth.Avx512 => &ColumnSumTile<WideSums512>,
-            VectorWidth.Avx2 => &ColumnSumTile<WideSums256>,
-            _ => &ColumnSumTile<WideSums128>,
-        };
-        device.Workers.Run(grid.Tiles, body, &context);
-        for (int j = 0; j < x.Columns; j++)
-        {
-            double sum = 0;
-            for (int tile = 0; tile < down; tile++)
-            {
-                sum += partial[((long)tile * x.Columns) + j];
-            }
-
-            double old = beta == 0 ? 0 : (double)beta * row.Pointer[j];
-            row.Pointer[j] = (float)((alpha * sum) + old);
-        }
-    }
+    public void ColumnSum(MatrixView<float> x, float alpha, float beta, VectorView<float> row) =>
+        CpuColumnSum.Run(device, x, alpha, beta, row);
 
     public void RowDot(MatrixView<float> x, MatrixView<float> y, float alpha, VectorView<float> result) =>
         CpuRowDot.Run(device, x, y, alpha, result);
 
     public void FirstNonFinite(MatrixView<float> x, VectorView<long> result)
     {
-        var grid = new TileGrid(x.Rows, x.Columns, Grain);
+        var grid = new TileGrid(x.Rows, x.Columns, GrainOf(x));
         using ScratchLease lease = device.Scratch.Rent((long)grid.Tiles * sizeof(long));
         long* first = lease.As<long>();
         var context = new Context(x, x, grid, first);
@@ -143,7 +126,7 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
 
     private void AddTiles(MatrixView<float> x, MatrixView<float> y, delegate*<void*, int, void> body, VectorView<double> result)
     {
-        var grid = new TileGrid(x.Rows, x.Columns, Grain);
+        var grid = new TileGrid(x.Rows, x.Columns, GrainOf(x));
         using ScratchLease lease = device.Scratch.Rent((long)grid.Tiles * sizeof(double));
         double* partial = lease.As<double>();
         var context = new Context(x, y, grid, partial);
@@ -218,51 +201,6 @@ internal sealed unsafe class CpuReduction(CpuDevice device) : IReductionKernel
         }
 
         return total;
-    }
-
-    private static void ColumnSumTile<TSums>(void* pointer, int task)
-        where TSums : unmanaged, IWideSums<TSums>
-    {
-        ref Context c = ref *(Context*)pointer;
-        TileGrid.Tile tile = c.Grid[task];
-        double* partial = (double*)c.Partial + ((task / c.Grid.Across * c.Columns) + tile.Column);
-        int j = 0;
-        for (; j + (2 * Sums) <= tile.Columns; j += 2 * Sums)
-        {
-            // Two adjacent cache lines of every row, which the processor fetches together.
-            TSums left = default, right = default;
-            for (long row = tile.FirstRow; row < tile.EndRow; row++)
-            {
-                float* x = c.X(row) + tile.Column + j;
-                TSums.Add(ref left, x);
-                TSums.Add(ref right, x + Sums);
-            }
-
-            *(TSums*)(partial + j) = left;
-            *(TSums*)(partial + j + Sums) = right;
-        }
-
-        for (; j + Sums <= tile.Columns; j += Sums)
-        {
-            TSums sums = default;
-            for (long row = tile.FirstRow; row < tile.EndRow; row++)
-            {
-                TSums.Add(ref sums, c.X(row) + tile.Column + j);
-            }
-
-            *(TSums*)(partial + j) = sums;
-        }
-
-        for (; j < tile.Columns; j++)
-        {
-            double sum = 0;
-            for (long row = tile.FirstRow; row < tile.EndRow; row++)
-            {
-                sum += c.X(row)[tile.Column + j];
-            }
-
-            partial[j] = sum;
-        }
     }
 
     // Block row b compares blocks (b, 0) to (b, b) with their mirror images; both fit in the first-level cache.

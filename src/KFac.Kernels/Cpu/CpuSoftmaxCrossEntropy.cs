@@ -90,6 +90,7 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        bool past = ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.OutputRows, c.Columns);
         for (int row = first; row < end; row++)
         {
             float* p = c.Input(row);
@@ -103,7 +104,7 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
 
             float atLabel = p[label];
             float others = c.Smoothing / c.Columns;
-            SimdRow<TSimd, TVector>.ScaleDifference(p, others, c.Scale, g, c.Columns);
+            ElementSpan<ScaleMap, TSimd, TVector>.Apply(past, new ScaleMap(others, c.Scale), p, g, null, null, c.Columns);
             g[label] = c.Scale * (atLabel - (1 - c.Smoothing) - others);
         }
     }
@@ -144,6 +145,7 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        bool past = ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.OutputRows, c.Columns);
         for (int row = first; row < end; row++)
         {
             int example = row % c.InputRows;
@@ -157,9 +159,21 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
             }
 
             float root = MathF.Sqrt(p[column]);
-            SimdRow<TSimd, TVector>.Scale(p, -root, s, c.Columns);
+            ElementSpan<ScaleMap, TSimd, TVector>.Apply(past, new ScaleMap(0, -root), p, s, null, null, c.Columns);
             s[column] = root * (1 - p[column]);
         }
+    }
+
+    /// <summary><c>factor·(x − shift)</c>.</summary>
+    private readonly struct ScaleMap(float shift, float factor) : IElementMap
+    {
+        public static int Loads => 1;
+
+        public static int Stores => 2;
+
+        public void Apply<TSimd, TVector>(ref TVector x, ref TVector y, ref TVector x2, ref TVector x3)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => y = TSimd.Multiply(TSimd.Create(factor), TSimd.Subtract(x, TSimd.Create(shift)));
     }
 
     private struct Context(MatrixView<float> input, VectorView<int> labels, MatrixView<float> output)
@@ -178,10 +192,10 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
         private readonly float* _input = input.Pointer;
         private readonly long _inputStride = input.RowStride;
         private readonly float* _output = output.Pointer;
-        private readonly long _outputStride = output.RowStride;
+        public readonly long OutputStride = output.RowStride;
 
         public readonly float* Input(int row) => _input + (row * _inputStride);
 
-        public readonly float* Output(int row) => _output + (row * _outputStride);
+        public readonly float* Output(int row) => _output + (row * OutputStride);
     }
 }

@@ -54,6 +54,13 @@ internal static unsafe class ElementLoop
         device.Workers.Run(loop.Grid.Tiles, body, &loop);
     }
 
+    /// <summary>Whether rows of an operand that is only written should go past the caches, as
+    /// <see cref="ElementSpan{TMap, TSimd, TVector}.ApplyStreaming"/> does.</summary>
+    public static bool GoesPast<TVector>(float* start, long stride, int rows, int columns)
+        where TVector : unmanaged =>
+        (long)rows * columns * sizeof(float) >= BytesPastCaches
+        && (nuint)start % (nuint)sizeof(TVector) == 0 && stride * sizeof(float) % sizeof(TVector) == 0;
+
     private static MatrixView<float> Row(VectorView<float> x) => x.IsEmpty ? default : x.AsMatrix(1, x.Length);
 
     private static void Tile<TMap, TSimd, TVector>(void* context, int task)

@@ -25,9 +25,22 @@ internal static unsafe class ElementSpan<TMap, TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>As <see cref="Apply"/>, operands that are only written going past the caches: they start at a vector's boundary.</summary>
+    /// <summary>As <c>Apply</c>, operands that are only written going past the caches: they start at a vector's boundary.</summary>
     public static void ApplyStreaming(TMap map, float* p0, float* p1, float* p2, float* p3, long count) =>
         Apply<Streaming>(map, p0, p1, p2, p3, count);
+
+    /// <summary><see cref="ApplyStreaming"/> where <paramref name="past"/> is set, else through the caches.</summary>
+    public static void Apply(bool past, TMap map, float* p0, float* p1, float* p2, float* p3, long count)
+    {
+        if (past)
+        {
+            ApplyStreaming(map, p0, p1, p2, p3, count);
+        }
+        else
+        {
+            Apply(map, p0, p1, p2, p3, count);
+        }
+    }
 
     public static void Apply(TMap map, float* p0, float* p1, float* p2, float* p3, long count) =>
         Apply<Cached>(map, p0, p1, p2, p3, count);

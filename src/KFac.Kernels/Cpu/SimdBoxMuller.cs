@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="BoxMuller"/> on vectors: the same operations in the same order, none of them fused, so the same bits.</summary>
@@ -8,6 +10,7 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
     private const float Unit = 1f / (1 << 24);
 
     /// <summary>The numbers on [0, 1) that words make, as <see cref="PhiloxBlock.Uniform"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Uniform(TVector words) => TSimd.Multiply(TSimd.FromInteger(Upper(words)), TSimd.Create(Unit));
 
     /// <summary>Turns an even number of words into as many normal numbers, in place.</summary>
@@ -30,6 +33,7 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (TVector Cosine, TVector Sine) Pair(TVector word0, TVector word1)
     {
         TVector whole = TSimd.FromInteger(TSimd.SubtractBits(TSimd.CreateBits(1 << 24), Upper(word0)));
@@ -47,6 +51,7 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
         return (TSimd.Multiply(radius, x), TSimd.Multiply(radius, y));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (TVector Sine, TVector Cosine) SineAndCosine(TVector angle)
     {
         TVector z = TSimd.Multiply(angle, angle);
@@ -60,6 +65,7 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
         return (sine, TSimd.Add(cosine, TSimd.Create(1)));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector Ln(TVector v)
     {
         TVector exponent = TSimd.ShiftBitsRight(TSimd.SubtractBits(v, TSimd.CreateBits(BoxMuller.RootHalfBits)), 23);
@@ -79,10 +85,13 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
         return TSimd.Add(TSimd.Add(f, y), TSimd.Multiply(TSimd.Create(BoxMuller.Ln2High), e));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector AddProduct(TVector left, TVector right, float addend) =>
         TSimd.Add(TSimd.Multiply(left, right), TSimd.Create(addend));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector Upper(TVector words) => TSimd.And(TSimd.ShiftBitsRight(words, 8), TSimd.CreateBits(0xFFFFFF));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector SignOfBit1(TVector bits) => TSimd.ShiftBitsLeft(TSimd.And(bits, TSimd.CreateBits(2)), 30);
 }

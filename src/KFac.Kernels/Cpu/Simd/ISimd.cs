@@ -42,6 +42,12 @@ internal unsafe interface ISimd<TVector>
     /// <summary>The smaller element of each pair; NaN where either is.</summary>
     static abstract TVector Min(TVector left, TVector right);
 
+    /// <summary>The larger of each element and the limit, which is a number; NaN stays NaN. Cheaper than <see cref="Max"/>.</summary>
+    static abstract TVector AtLeast(TVector value, TVector limit);
+
+    /// <summary>The smaller of each element and the limit, which is a number; NaN stays NaN. Cheaper than <see cref="Min"/>.</summary>
+    static abstract TVector AtMost(TVector value, TVector limit);
+
     static abstract TVector SquareRoot(TVector value);
 
     static abstract TVector Abs(TVector value);

@@ -34,6 +34,11 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 
     public static Vector128<float> Min(Vector128<float> left, Vector128<float> right) => Vector128.Min(left, right);
 
+    // Where either operand is NaN, the instruction yields the second.
+    public static Vector128<float> AtLeast(Vector128<float> value, Vector128<float> limit) => Vector128.MaxNative(limit, value);
+
+    public static Vector128<float> AtMost(Vector128<float> value, Vector128<float> limit) => Vector128.MinNative(limit, value);
+
     public static Vector128<float> SquareRoot(Vector128<float> value) => Vector128.Sqrt(value);
 
     public static Vector128<float> Abs(Vector128<float> value) => Vector128.Abs(value);

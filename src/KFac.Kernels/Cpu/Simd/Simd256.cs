@@ -34,6 +34,11 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     public static Vector256<float> Min(Vector256<float> left, Vector256<float> right) => Vector256.Min(left, right);
 
+    // Where either operand is NaN, the instruction yields the second.
+    public static Vector256<float> AtLeast(Vector256<float> value, Vector256<float> limit) => Avx.Max(limit, value);
+
+    public static Vector256<float> AtMost(Vector256<float> value, Vector256<float> limit) => Avx.Min(limit, value);
+
     public static Vector256<float> SquareRoot(Vector256<float> value) => Vector256.Sqrt(value);
 
     public static Vector256<float> Abs(Vector256<float> value) => Vector256.Abs(value);

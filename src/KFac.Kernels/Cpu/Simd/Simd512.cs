@@ -34,6 +34,11 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 
     public static Vector512<float> Min(Vector512<float> left, Vector512<float> right) => Vector512.Min(left, right);
 
+    // Where either operand is NaN, the instruction yields the second.
+    public static Vector512<float> AtLeast(Vector512<float> value, Vector512<float> limit) => Avx512F.Max(limit, value);
+
+    public static Vector512<float> AtMost(Vector512<float> value, Vector512<float> limit) => Avx512F.Min(limit, value);
+
     public static Vector512<float> SquareRoot(Vector512<float> value) => Vector512.Sqrt(value);
 
     public static Vector512<float> Abs(Vector512<float> value) => Vector512.Abs(value);

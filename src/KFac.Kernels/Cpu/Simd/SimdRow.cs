@@ -126,23 +126,6 @@ internal static unsafe class SimdRow<TSimd, TVector>
         }
     }
 
-    /// <summary><c>y ← factor·(x − shift)</c>. In place is allowed.</summary>
-    public static void ScaleDifference(float* x, float shift, float factor, float* y, int count)
-    {
-        TVector factors = TSimd.Create(factor);
-        TVector shifts = TSimd.Create(shift);
-        int i = 0;
-        for (; i + TSimd.Count <= count; i += TSimd.Count)
-        {
-            TSimd.Store(TSimd.Multiply(factors, TSimd.Subtract(TSimd.Load(x + i), shifts)), y + i);
-        }
-
-        if (i < count)
-        {
-            TSimd.StorePartial(TSimd.Multiply(factors, TSimd.Subtract(TSimd.LoadPartial(x + i, count - i), shifts)), y + i, count - i);
-        }
-    }
-
     /// <summary>Whether no element is NaN or infinite.</summary>
     public static bool AllFinite(float* x, int count)
     {
