@@ -3,14 +3,13 @@ using System.Runtime.CompilerServices;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><c>C ← XᵀY</c> where the product is known to be symmetric: the lower triangle in register tiles, then mirrored.</summary>
-/// <remarks>As <see cref="GramBand{TTile}"/>, with two different matrices on the two sides: half the arithmetic of the product.</remarks>
+/// <remarks>Half the arithmetic of the product. A task is a panel's rows of C: they are packed and meet one panel of Y after the other, which
+/// the first tile packs on its way. Tasks are taken from the longest rows to the shortest, so that threads end together.</remarks>
 internal unsafe struct SymmetricCross<TTile, TSimd, TVector>
     where TTile : struct, IGemmTile
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    private const int BandsPerThread = 2;
-
     private readonly CpuDevice _device;
     private readonly int _rows;
     private readonly int _width;
@@ -38,17 +37,17 @@ internal unsafe struct SymmetricCross<TTile, TSimd, TVector>
     {
         int panels = (width + GemmCore.WidestPanel - 1) / GemmCore.WidestPanel;
         bool isSmall = (double)rows * width * width < GemmCore.SerialLimit;
-        int bands = threads.Count == 1 || isSmall ? 1 : Math.Min(panels, BandsPerThread * threads.Count);
+        int bands = threads.Count == 1 || isSmall ? 1 : panels;
         var job = new SymmetricCross<TTile, TSimd, TVector>(threads.Device, rows, width, bands, x, y, c, ldc);
         threads.Run(bands, &RunBand, Unsafe.AsPointer(ref job));
     }
 
     private static void RunBand(void* context, int band) => Unsafe.AsRef<SymmetricCross<TTile, TSimd, TVector>>(context).RunBand(band);
 
-    private readonly void RunBand(int band)
+    private readonly void RunBand(int task)
     {
-        int start = BandStart(band);
-        int end = BandStart(band + 1);
+        int start = (_bands - 1 - task) * GemmCore.WidestPanel;
+        int end = task == 0 ? _width : start + GemmCore.WidestPanel;
         using ScratchLease lease = _device.Scratch.Rent(GemmCore.ScratchBytes);
         for (int row = start; row < end; row += GemmCore.RowBlock)
         {
@@ -62,13 +61,6 @@ internal unsafe struct SymmetricCross<TTile, TSimd, TVector>
         GramSum<TSimd, TVector>.Mirror(start, end, _c, _ldc);
     }
 
-    /// <summary>The triangle above row r has area r²/2: a root of the share, at a panel's edge.</summary>
-    private readonly int BandStart(int band)
-    {
-        int panel = (int)Math.Round(Math.Sqrt((double)band / _bands) * _width / GemmCore.WidestPanel);
-        return band == _bands ? _width : Math.Min(_width, panel * GemmCore.WidestPanel);
-    }
-
     private readonly void MultiplyBlock(float* scratch, int row, int count, int depth, int steps)
     {
         float* own = scratch;
@@ -78,10 +70,20 @@ internal unsafe struct SymmetricCross<TTile, TSimd, TVector>
         for (int column = 0; column < row + count; column += TTile.Columns)
         {
             int columns = Math.Min(TTile.Columns, row + count - column);
-            TTile.Pack(passing, steps, columns, _y.From(depth, column));
             int above = Math.Max(0, column - row);
             float* c = _c + ((row + above) * _ldc) + column;
-            GemmBlock<TTile>.Multiply(count - above, columns, steps, 1, own + ((long)above * steps), passing, beta, c, _ldc);
+            float* left = own + ((long)above * steps);
+            StridedMatrix y = _y.From(depth, column);
+            if (y.ColumnStride == 1 && columns == TTile.Columns)
+            {
+                LinesAhead none = default;
+                GemmBlock<TTile>.MultiplyPacking(
+                    count - above, steps, 1, left, (float*)y.Data, y.RowStride, passing, beta, c, _ldc, ref none, isAll: true);
+                continue;
+            }
+
+            TTile.Pack(passing, steps, columns, y);
+            GemmBlock<TTile>.Multiply(count - above, columns, steps, 1, left, passing, beta, c, _ldc);
         }
     }
 }
