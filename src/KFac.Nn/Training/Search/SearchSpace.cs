@@ -47,7 +47,9 @@ public sealed record SearchSpace
             {
                 OptimizerKind.AdamW or OptimizerKind.NAdamW => new LogRange(1e-3, 1),
                 OptimizerKind.Sgd or OptimizerKind.Nesterov => new LogRange(1e-6, 1e-3),
-                _ => null,
+
+                // Added to the preconditioned direction, so on the scale of Adam's, times 1 − μ.
+                _ => new LogRange(1e-4, 1e-1),
             },
         };
     }

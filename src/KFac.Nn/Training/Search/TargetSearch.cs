@@ -7,8 +7,8 @@ namespace KFac.Nn;
 /// <remarks>
 /// In the manner of AlgoPerf (K-FAC for modern architectures, C.1 to C.4). Nesterov, AdamW and NAdamW get the same number of
 /// trials. The settings of each with the best validation metric are repeated with new seeds; the best of the medians of the
-/// repetitions' best metrics is the target. K-FAC-expand and K-FAC-reduce then get as many trials over learning rate and damping, with a
-/// schedule that is shorter by <see cref="TargetSearchOptions.KfacShare"/>, and the trial that reaches the target first is
+/// repetitions' best metrics is the target. K-FAC-expand and K-FAC-reduce then get as many trials over learning rate, damping and weight
+/// decay, with a schedule that is shorter by <see cref="TargetSearchOptions.KfacShare"/>, and the trial that reaches the target first is
 /// repeated with the same seeds.
 /// </remarks>
 public sealed class TargetSearch
