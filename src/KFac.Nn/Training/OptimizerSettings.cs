@@ -77,17 +77,23 @@ public sealed record OptimizerSettings
     public static IReadOnlyList<string> Names { get; } = [.. Enum.GetValues<OptimizerKind>().Select(NameOf)];
 
     /// <summary>Settings to begin with on a problem that nobody has tuned.</summary>
-    public static OptimizerSettings UsualFor(OptimizerKind kind) => new()
+    public static OptimizerSettings UsualFor(OptimizerKind kind) => kind switch
     {
-        Kind = kind,
-        LearningRate = kind switch
+        OptimizerKind.Kfac => new OptimizerSettings
         {
-            OptimizerKind.Kfac => 0.02,
-            OptimizerKind.Foof => 1e-2,
-            OptimizerKind.Sgd or OptimizerKind.Nesterov => 0.05,
-            OptimizerKind.AdamW or OptimizerKind.NAdamW => 1e-3,
-            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown optimizer."),
+            Kind = kind,
+            LearningRate = 0.02,
+            Momentum = 0.7,
+            Damping = 0.03,
+            InverseInterval = 5,
+            KlClip = 1e-3,
+            OtherParameters = OtherParameterRule.Diagonal,
+            OtherRate = 0.1,
         },
+        OptimizerKind.Foof => new OptimizerSettings { Kind = kind, LearningRate = 0.01, Damping = 0.1 },
+        OptimizerKind.Sgd or OptimizerKind.Nesterov => new OptimizerSettings { Kind = kind, LearningRate = 0.05 },
+        OptimizerKind.AdamW or OptimizerKind.NAdamW => new OptimizerSettings { Kind = kind, LearningRate = 1e-3 },
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown optimizer."),
     };
 
     /// <summary>The optimizer of that name.</summary>

@@ -44,7 +44,7 @@ public sealed record GraphConvolutionWorkload : Workload
         OptimizerSettings usual = base.DefaultOptimizer(kind) with { WeightDecay = 5e-4 };
         return kind switch
         {
-            OptimizerKind.Kfac => usual with { LearningRate = 0.05, Damping = 0.003, InverseInterval = 2 },
+            OptimizerKind.Kfac => usual with { LearningRate = 0.05, Momentum = 0.9, Damping = 0.003, InverseInterval = 2, KlClip = null },
             OptimizerKind.AdamW or OptimizerKind.NAdamW => usual with { LearningRate = 0.01, WeightDecay = 0.05 },
             OptimizerKind.Sgd or OptimizerKind.Nesterov => usual with { LearningRate = 0.5 },
             _ => usual,

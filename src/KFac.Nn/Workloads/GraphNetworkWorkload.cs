@@ -48,18 +48,6 @@ public sealed record GraphNetworkWorkload : Workload
         FormattableString.Invariant($"width={Width}, blocks={Blocks}, aggregation={Aggregation}, dropout={Dropout}"),
     ];
 
-    /// <inheritdoc/>
-    public override OptimizerSettings DefaultOptimizer(OptimizerKind kind)
-    {
-        OptimizerSettings usual = base.DefaultOptimizer(kind);
-        return kind switch
-        {
-            OptimizerKind.Kfac => usual with { Damping = 0.03, KlClip = 1e-3 },
-            OptimizerKind.Foof => usual with { Damping = 0.1 },
-            _ => usual,
-        };
-    }
-
     internal GraphNetworkOptions Model(int nodeFeatures, int edgeFeatures, int tasks) => new()
     {
         NodeFeatures = nodeFeatures,

@@ -62,8 +62,8 @@ public sealed record PerceptronWorkload : ImageWorkload
         OptimizerSettings usual = base.DefaultOptimizer(kind);
         return kind switch
         {
-            OptimizerKind.Kfac when classify => usual with { LearningRate = 0.02, Momentum = 0.7, Damping = 0.03, InverseInterval = 5 },
-            OptimizerKind.Kfac => usual with { LearningRate = 0.03, Damping = 0.3, KlClip = 0.01 },
+            OptimizerKind.Kfac when classify => usual with { KlClip = null },
+            OptimizerKind.Kfac => usual with { LearningRate = 0.03, Momentum = 0.9, Damping = 0.3, InverseInterval = 10, KlClip = 0.01 },
             OptimizerKind.Foof => usual with { LearningRate = classify ? 0.01 : 1e-3, Damping = 0.1 },
             OptimizerKind.Sgd or OptimizerKind.Nesterov => usual with { LearningRate = classify ? 0.1 : 0.01 },
             _ => usual,

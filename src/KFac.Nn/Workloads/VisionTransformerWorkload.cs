@@ -62,4 +62,11 @@ public sealed record VisionTransformerWorkload : ImageWorkload
             Classes = data.Classes,
         });
     }
+
+    /// <inheritdoc/>
+    public override OptimizerSettings DefaultOptimizer(OptimizerKind kind)
+    {
+        OptimizerSettings usual = base.DefaultOptimizer(kind);
+        return kind == OptimizerKind.Kfac ? usual with { LearningRate = 0.05, Momentum = 0.9, Damping = 0.1, KlClip = 0.01 } : usual;
+    }
 }
