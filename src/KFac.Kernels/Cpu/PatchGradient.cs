@@ -5,12 +5,16 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>The gradient of a convolution's weights, <c>∂W ← Σ ∂y·x̃ᵀ + β·∂W</c>: output gradients times patches.</summary>
 /// <remarks>A task takes some columns of the patches, and where there are few of them a part of the rows: it writes rows of patches into
-/// the second-level cache, <see cref="GemmCore.DepthBlock"/> at a time, and adds their product with the output gradients. Parts are
-/// cut by shape and added in order while the columns are brought into the order of the weights, so no bit depends on threads.</remarks>
+/// the second-level cache, <see cref="RowsPerBlock"/> at a time, and adds their product with the output gradients. Only those are packed: the
+/// register tiles read the patches where they lie. Parts are cut by shape and added in order while the columns are brought into the
+/// order of the weights, so no bit depends on threads.</remarks>
 internal unsafe struct PatchGradient
 {
     /// <summary>Columns of patches a task, at most.</summary>
     private const int MostColumns = 192;
+
+    /// <summary>Rows of patches that are accumulated in registers before the sums are updated.</summary>
+    private const int RowsPerBlock = 256;
 
     /// <summary>Tasks at least, so that threads get equal shares.</summary>
     private const int LeastTasks = 12;
@@ -63,18 +67,19 @@ internal unsafe struct PatchGradient
         switch (p._device.Vectors)
         {
             case VectorWidth.Avx512:
-                p.Multiply<Simd512, Vector512<float>>(task);
+                p.Multiply<GemmTile512, Simd512, Vector512<float>>(task);
                 break;
             case VectorWidth.Avx2:
-                p.Multiply<Simd256, Vector256<float>>(task);
+                p.Multiply<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>(task);
                 break;
             default:
-                p.Multiply<Simd128, Vector128<float>>(task);
+                p.Multiply<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>(task);
                 break;
         }
     }
 
-    private readonly void Multiply<TSimd, TVector>(int task)
+    private readonly void Multiply<TTile, TSimd, TVector>(int task)
+        where TTile : struct, IGemmTile
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
@@ -83,27 +88,50 @@ internal unsafe struct PatchGradient
         int first = (int)((long)_rows * part / _parts);
         int end = (int)((long)_rows * (part + 1) / _parts);
         float* sums = _sums + ((long)part * Outputs * _grid.Columns) + column;
-        long patches = (long)GemmCore.DepthBlock * _columnsPerTask * sizeof(float);
-        using ScratchLease lease = _device.Scratch.Rent(GemmCore.ScratchBytes + patches);
-        float* patch = (float*)(lease.As<byte>() + GemmCore.ScratchBytes);
-        GemmCore.Scale(Outputs, columns, 0, sums, _grid.Columns);
-        for (int row = first; row < end; row += GemmCore.DepthBlock)
+        long patches = (long)RowsPerBlock * _columnsPerTask;
+        long gradients = (long)RowsPerBlock * ((Outputs + TTile.Columns - 1) / TTile.Columns * TTile.Columns);
+        using ScratchLease lease = _device.Scratch.Rent((patches + gradients) * sizeof(float));
+        float* patch = lease.As<float>();
+        if (first == end)
         {
-            int rows = Math.Min(GemmCore.DepthBlock, end - row);
+            GemmCore.Scale(Outputs, columns, 0, sums, _grid.Columns);
+        }
+
+        for (int row = first; row < end; row += RowsPerBlock)
+        {
+            int rows = Math.Min(RowsPerBlock, end - row);
             _grid.Write<TSimd, TVector>(row, rows, column, columns, patch, _columnsPerTask);
-            var gradients = new StridedMatrix(_arguments.Y.Pointer + ((long)row * _arguments.Y.RowStride), _arguments.Y.RowStride, 1);
-            GemmCore.Multiply(
-                _device.Vectors,
-                lease.As<byte>(),
-                Outputs,
-                columns,
-                rows,
-                1,
-                gradients.Transposed,
-                new StridedMatrix(patch, _columnsPerTask, 1),
-                row == first ? 0 : 1,
-                sums,
-                _grid.Columns);
+            var source = new StridedMatrix(_arguments.Y.Pointer + ((long)row * _arguments.Y.RowStride), _arguments.Y.RowStride, 1);
+            GemmBlock<TTile>.Pack(patch + patches, Outputs, rows, source);
+            MultiplyBlock<TTile>(rows, columns, patch + patches, patch, row == first ? 0 : 1, sums);
+        }
+    }
+
+    /// <summary>Packed output gradients times rows of patches, panel by panel of their columns.</summary>
+    [SkipLocalsInit]
+    private readonly void MultiplyBlock<TTile>(int steps, int columns, float* gradients, float* patch, float beta, float* sums)
+        where TTile : struct, IGemmTile
+    {
+        float* edge = stackalloc float[TTile.Rows * TTile.Columns];
+        int vector = TTile.Columns / 3;
+        for (int column = 0; column < columns; column += TTile.Columns)
+        {
+            int width = Math.Min(TTile.Columns, columns - column);
+            int vectors = (width + vector - 1) / vector;
+            for (int output = 0; output < Outputs; output += TTile.Rows)
+            {
+                int rows = Math.Min(TTile.Rows, Outputs - output);
+                float* tile = gradients + ((long)(output / TTile.Columns) * TTile.Columns * steps) + (output % TTile.Columns);
+                float* target = sums + ((long)output * _grid.Columns) + column;
+                if (rows == TTile.Rows && width == vectors * vector)
+                {
+                    TTile.MultiplyPart(rows, vectors, steps, tile, TTile.Columns, patch + column, _columnsPerTask, 1, beta, target, _grid.Columns);
+                    continue;
+                }
+
+                TTile.MultiplyPart(TTile.Rows, vectors, steps, tile, TTile.Columns, patch + column, _columnsPerTask, 1, 0, edge, TTile.Columns);
+                TTile.Write(edge, rows, width, new TileTarget(1, beta, target, _grid.Columns));
+            }
         }
     }
 

@@ -4,14 +4,20 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary>Patches times weights: the forward pass of a convolution, and one phase of its adjoint.</summary>
-/// <remarks>The weights are packed once, in blocks of at most <see cref="GemmCore.DepthBlock"/> rows and panels of columns of equal width.
-/// A task then takes some rows of patches through all blocks: it writes a block's columns of them into the second-level cache, as
-/// rows, and the register tiles read them where they lie. Writing costs a load and a store for as many multiply-adds as
-/// there are output channels.</remarks>
+/// <remarks>The weights are packed once, in blocks of at most <see cref="MostDepth"/> rows and panels of columns of equal width.
+/// A task then takes some rows of patches through all blocks, a few at a time: it writes a block's columns of them as rows, which the register
+/// tiles read where they lie while they pass the block's panels, which stay in the second-level cache. Writing costs a load and a store for
+/// as many multiply-adds as there are output channels.</remarks>
 internal unsafe struct PatchProduct
 {
-    /// <summary>Rows of patches a task, at most: with a block's columns they fit into the second-level cache.</summary>
-    private const int MostRows = 192;
+    /// <summary>Rows of patches a task, at most.</summary>
+    private const int MostRows = 384;
+
+    /// <summary>Rows of patches that are written at a time.</summary>
+    private const int GroupRows = 48;
+
+    /// <summary>Columns of patches that are accumulated in registers before the result is updated.</summary>
+    private const int MostDepth = 384;
 
     private readonly CpuDevice _device;
     private readonly PatchGrid _grid;
@@ -64,7 +70,7 @@ internal unsafe struct PatchProduct
             return;
         }
 
-        _depth = GemmCore.EvenPart(_grid.Columns, GemmCore.DepthBlock, 1);
+        _depth = GemmCore.EvenPart(_grid.Columns, MostDepth, 1);
         _depthBlocks = (_grid.Columns + _depth - 1) / _depth;
         _width = GemmCore.EvenPart(_columns, TTile.Columns, TSimd.Count);
         _panels = (_columns + _width - 1) / _width;
@@ -100,36 +106,55 @@ internal unsafe struct PatchProduct
         ref PatchProduct p = ref Unsafe.AsRef<PatchProduct>(context);
         int row = task * p._rowsPerTask;
         int rows = Math.Min(p._rowsPerTask, p._rows - row);
+
+        // The tiles compute half a tile of rows at least.
         int computed = Math.Max(rows, TTile.Rows / 2);
         long stride = (p._depth + 15) / 16 * 16;
-        long patches = computed * stride;
+        long patches = Math.Min(GroupRows + TTile.Rows, computed) * stride;
         bool apart = !p._target.IsDense || computed > rows;
         using ScratchLease lease = p._device.Scratch.Rent((patches + (apart ? (long)computed * p._columns : 0)) * sizeof(float));
         float* patch = lease.As<float>();
-        float* c = apart ? patch + patches : p._target.Row(row);
-        long ldc = apart ? p._columns : p._target.Stride;
         if (computed > rows)
         {
             new Span<float>(patch, (int)patches).Clear();
         }
 
+        float* c = apart ? patch + patches : p._target.Row(row);
+        long ldc = apart ? p._columns : p._target.Stride;
         for (int block = 0; block < p._depthBlocks; block++)
         {
-            int column = block * p._depth;
-            int steps = Math.Min(p._depth, p._grid.Columns - column);
-            p._grid.Write<TSimd, TVector>(row, rows, column, steps, patch, stride);
             float beta = block > 0 ? 1 : apart ? 0 : p._target.Beta;
-            for (int panel = 0; panel < p._panels; panel++)
+            for (int first = 0; first < rows;)
             {
-                int first = panel * p._width;
-                int columns = Math.Min(p._width, p._columns - first);
-                GemmBlock<TTile>.MultiplyRows(computed, columns, steps, 1, patch, stride, p.Panel<TTile>(block, panel), beta, c + first, ldc);
+                // The last group takes what would be less than half a tile.
+                int left = rows - first;
+                int group = left < GroupRows + (TTile.Rows / 2) ? left : GroupRows;
+                p.MultiplyGroup<TTile, TSimd, TVector>(row + first, group, block, patch, stride, beta, c + (first * ldc), ldc);
+                first += group;
             }
         }
 
         if (apart)
         {
             p._target.Write(c, row, rows, p._columns);
+        }
+    }
+
+    /// <summary>Some rows of patches times one block of the weights.</summary>
+    private readonly void MultiplyGroup<TTile, TSimd, TVector>(int row, int rows, int block, float* patch, long stride, float beta, float* c, long ldc)
+        where TTile : struct, IGemmTile
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int column = block * _depth;
+        int steps = Math.Min(_depth, _grid.Columns - column);
+        _grid.Write<TSimd, TVector>(row, rows, column, steps, patch, stride);
+        for (int panel = 0; panel < _panels; panel++)
+        {
+            int first = panel * _width;
+            int columns = Math.Min(_width, _columns - first);
+            GemmBlock<TTile>.MultiplyRows(
+                Math.Max(rows, TTile.Rows / 2), columns, steps, 1, patch, stride, Panel<TTile>(block, panel), beta, c + first, ldc);
         }
     }
 
