@@ -19,6 +19,9 @@ public class ConvolutionGramBenchmarks
     [Params("32x64x32", "32x128x16", "32x256x8")]
     public string Input { get; set; } = "";
 
+    [Params(ConvolutionLayout.ChannelsFirst, ConvolutionLayout.ChannelsLast)]
+    public ConvolutionLayout Layout { get; set; }
+
     [GlobalSetup]
     public void Setup()
     {
@@ -34,7 +37,9 @@ public class ConvolutionGramBenchmarks
         };
         _device = Device.Open("cpu", new DeviceOptions { Threads = Threads });
         _arena = new Arena(_device);
-        _x = _arena.Matrix<float>(sizes[0], _shape.ImageElements);
+        _x = Layout == ConvolutionLayout.ChannelsFirst
+            ? _arena.Matrix<float>(sizes[0], _shape.ImageElements)
+            : _arena.Matrix<float>(sizes[0] * _shape.Pixels, _shape.Channels);
         _gram = _arena.Matrix<float>(_shape.PatchWidth, _shape.PatchWidth);
         Elementwise.Fill(_device.DefaultStream, 0.5f, _x);
     }
@@ -47,8 +52,8 @@ public class ConvolutionGramBenchmarks
     }
 
     [Benchmark]
-    public void Expand() => ConvolutionGram.Expand(_device.DefaultStream, _x, _shape, 1, 0, _gram);
+    public void Expand() => ConvolutionGram.Expand(_device.DefaultStream, _x, _shape, 1, 0, _gram, layout: Layout);
 
     [Benchmark]
-    public void Reduce() => ConvolutionGram.Reduce(_device.DefaultStream, _x, _shape, SharingScale.Mean, 1, 0, _gram);
+    public void Reduce() => ConvolutionGram.Reduce(_device.DefaultStream, _x, _shape, SharingScale.Mean, 1, 0, _gram, layout: Layout);
 }

@@ -5,7 +5,7 @@ using KFac.Kernels;
 namespace KFac.Cli;
 
 /// <summary>Both factors of a convolution with as many output channels as input channels: A from its images, B from its output gradients.</summary>
-/// <remarks>Expand counts every product of two pixels that some pair of kernel elements needs once, which is the least without
+/// <remarks>The images have their channels last, as layers have them; the peer's have them first, as its layers do. Expand counts every product of two pixels that some pair of kernel elements needs once, which is the least without
 /// patches; reduce must read both inputs and write both factors.</remarks>
 internal sealed class ConvolutionCase : BenchCase
 {
@@ -29,8 +29,8 @@ internal sealed class ConvolutionCase : BenchCase
         _form = form;
         _inputFactor = _arena.Matrix<float>(_shape.PatchWidth, _shape.PatchWidth);
         _outputFactor = _arena.Matrix<float>(_shape.Channels, _shape.Channels);
-        _inputs = new ColdInputs(_arena, bench.Images, _shape.ImageElements, seed, sequence: 1);
-        _gradients = new ColdInputs(_arena, bench.Images, _shape.Channels * _shape.Positions, seed, sequence: 3);
+        _inputs = new ColdInputs(_arena, bench.Images * _shape.Pixels, _shape.Channels, seed, sequence: 1);
+        _gradients = new ColdInputs(_arena, bench.Images * _shape.Positions, _shape.Channels, seed, sequence: 3);
     }
 
     public override string Operation => "conv";
@@ -86,8 +86,8 @@ internal sealed class ConvolutionCase : BenchCase
     public override void Run()
     {
         DeviceStream stream = _arena.Device.DefaultStream;
-        ConvolutionFactorMath.InputFactor(stream, _inputs.Next(), _shape, _approximation, hasBias: false, _inputFactor);
-        ConvolutionFactorMath.OutputFactor(stream, _gradients.Next(), _shape, _shape.Channels, _approximation, _outputFactor);
+        ConvolutionFactorMath.InputFactor(stream, _inputs.Next(), _shape, _approximation, hasBias: false, _inputFactor, ConvolutionLayout.ChannelsLast);
+        ConvolutionFactorMath.OutputFactor(stream, _gradients.Next(), _shape, _shape.Channels, _approximation, _outputFactor, ConvolutionLayout.ChannelsLast);
     }
 
     public override void Dispose() => _arena.Dispose();

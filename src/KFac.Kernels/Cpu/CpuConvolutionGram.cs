@@ -56,7 +56,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
             return;
         }
 
-        int batch = (int)Math.Clamp(BatchBytes / ConvolutionImages.Bytes(1, group.Channels, group.Rows, group.Columns), 1, images);
+        int batch = Batch(group);
         bool ready = ConvolutionImages.LieReady(group);
         using ScratchLease copy = device.Scratch.Rent(ready ? 0 : ConvolutionImages.Bytes(batch, group.Channels, group.Rows, group.Columns));
         if (group.PixelsArePatches)
@@ -82,6 +82,14 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         {
             WriteOnes(arguments, group);
         }
+    }
+
+    /// <summary>Images of a batch: batches are of about the same size.</summary>
+    private static int Batch(ConvolutionGroup group)
+    {
+        long bytes = ConvolutionImages.Bytes(group.Images, group.Channels, group.Rows, group.Columns);
+        long batches = Math.Clamp((bytes + (BatchBytes / 2)) / BatchBytes, 1, group.Images);
+        return (int)((group.Images + batches - 1) / batches);
     }
 
     /// <summary>A kernel of one element that meets every pixel: the pixels are rows as they are.</summary>
