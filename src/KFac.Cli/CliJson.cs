@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using KFac.Nn;
 
 namespace KFac.Cli;
 
@@ -11,6 +12,7 @@ namespace KFac.Cli;
 [JsonSerializable(typeof(InverseResult))]
 [JsonSerializable(typeof(PreconditionResult))]
 [JsonSerializable(typeof(TrainReport))]
+[JsonSerializable(typeof(ModelSummary))]
 [JsonSerializable(typeof(GridReport))]
 [JsonSerializable(typeof(TuneReport))]
 [JsonSerializable(typeof(ExactnessResult))]

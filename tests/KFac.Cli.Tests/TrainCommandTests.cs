@@ -53,6 +53,18 @@ public sealed class TrainCommandTests : IDisposable
     }
 
     [Fact]
+    public void A_summary_counts_parameters_and_bytes()
+    {
+        JsonElement summary = Train("mnist-mlp", "--hidden", "8", "--batch", "10", "--summary");
+        Assert.Equal((784 * 8) + (8 * 10), summary.GetProperty("parameters").GetInt64());
+        Assert.Equal(["layer1", "layer2"], summary.GetProperty("layers").EnumerateArray().Select(static layer => layer.GetProperty("name").GetString()));
+        long elements = (784 * 784) + (8 * 8) + (8 * 8) + (10 * 10);
+        Assert.Equal(4 * elements, summary.GetProperty("factorBytes").GetInt64());
+        Assert.Equal(4 * elements, summary.GetProperty("inverseBytes").GetInt64());
+        Assert.InRange(summary.GetProperty("stepBytes").GetInt64(), 4 * 10 * (8 + 8 + 10), 20_000);
+    }
+
+    [Fact]
     public void Two_runs_give_the_same_metrics()
     {
         string[] arguments = ["mnist-mlp", "--hidden", "8", "--steps", "5", "--seed", "3"];

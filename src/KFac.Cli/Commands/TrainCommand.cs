@@ -29,6 +29,11 @@ internal sealed class TrainCommand : KfacCommand
         HelpName = "FILE",
     };
 
+    private readonly Option<bool> _summary = new("--summary")
+    {
+        Description = "Print layers, parameters, factor sizes and the memory that training takes, and don't train.",
+    };
+
     private readonly Option<bool> _grid = new("--grid")
     {
         Description = "Run nine settings each of K-FAC, SGD with momentum and AdamW for the same number of steps, and compare "
@@ -44,6 +49,7 @@ internal sealed class TrainCommand : KfacCommand
         Add(_workload);
         _arguments.AddTo(this);
         Add(_plot);
+        Add(_summary);
         Add(_grid);
         Add(_gridSteps);
     }
@@ -52,6 +58,11 @@ internal sealed class TrainCommand : KfacCommand
     public override int Run(CommandContext context)
     {
         Workload workload = _arguments.ReadWorkload(context, context.Required(_workload));
+        if (context.Get(_summary))
+        {
+            return TrainSummary.Run(context, workload, _arguments.DataDirectory(context));
+        }
+
         if (context.Get(_grid))
         {
             _arguments.RefuseBesideGrid(context, _plot);

@@ -53,6 +53,9 @@ public sealed class Tape : IDisposable
 
     internal int Generation { get; private set; }
 
+    /// <summary>Bytes that the gradients of one backward pass took at most.</summary>
+    internal long MostGradientBytes { get; private set; }
+
     /// <summary>Whether the forward pass used random numbers.</summary>
     internal bool DrewRandomNumbers => _randomUses > 0;
 
@@ -290,6 +293,7 @@ public sealed class Tape : IDisposable
 
     private void ReleaseGradients()
     {
+        MostGradientBytes = Math.Max(MostGradientBytes, PassMemory.BytesInUse);
         for (int id = 0; id < _count; id++)
         {
             _entries[id].HasGradient = false;

@@ -1,4 +1,5 @@
 using KFac.Engine;
+using KFac.Kernels;
 
 namespace KFac.Nn;
 
@@ -33,6 +34,35 @@ public sealed record ParameterSummary(string Name, long Parameters);
 public sealed record ModelSummary(
     IReadOnlyList<LayerSummary> Layers, IReadOnlyList<ParameterSummary> OtherParameters, long Parameters, long FactorElements)
 {
+    /// <summary>Bytes of the parameters and their gradients; momentum and the like come on top, as much again for each.</summary>
+    public long ParameterBytes => 2 * sizeof(float) * Parameters;
+
+    /// <summary>Bytes of the Kronecker factors' moving averages.</summary>
+    public long FactorBytes => sizeof(float) * FactorElements;
+
+    /// <summary>Bytes of the factors' inverses, or of their eigenvectors.</summary>
+    public long InverseBytes => sizeof(float) * FactorElements;
+
+    /// <summary>Bytes that values and gradients of one training step take; 0 where no step was tried.</summary>
+    public long StepBytes { get; init; }
+
+    /// <summary>Summarises a workload's model: builds it and tries one forward and backward pass on its first examples, for the
+    /// memory that a step takes. No factor, inverse or optimizer state is allocated.</summary>
+    /// <exception cref="ArgumentException">A batch holds more examples than there are.</exception>
+    public static ModelSummary Of(Device device, Workload workload, TrainingProblem problem, ulong seed)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentNullException.ThrowIfNull(workload);
+        ArgumentNullException.ThrowIfNull(problem);
+        using Network network = problem.CreateNetwork(device, seed);
+        using MiniBatch batch = problem.CreateBatch(device.DefaultStream, workload.BatchSize);
+        batch.FillForTraining(new BatchOrder(problem.CountOf(DataPart.Train), workload.BatchSize, seed).Next(), default);
+        batch.Forward(network);
+        network.SetTargets(batch.Targets);
+        network.Backward();
+        return Of(network) with { StepBytes = network.PassBytes };
+    }
+
     /// <summary>Summarises a network.</summary>
     public static ModelSummary Of(Network network)
     {

@@ -91,6 +91,9 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         set => _tape.RandomKey = value;
     }
 
+    /// <summary>Bytes of the last forward pass's values, and of the gradients of the backward pass that took most.</summary>
+    internal long PassBytes => _tape.Memory.BytesInUse + _tape.MostGradientBytes;
+
     /// <summary>What recordings of passes depend on.</summary>
     internal TapeMark Mark => new(_tape.Generation, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training);
 
