@@ -207,6 +207,21 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     [Fact]
+    public void Steps_of_layers_that_share_weights_are_timed_by_approximation()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "step", "mnist-vit", "--batch", "2", .. _quick]);
+        Assert.Equal(
+            [
+                "step sgd mnist-vit,2 ",
+                "step kfac every 1 mnist-vit,2 reduce",
+                "step kfac every 1 mnist-vit,2 expand",
+                "step kfac every 10 mnist-vit,2 reduce",
+                "step kfac every 10 mnist-vit,2 expand",
+            ],
+            json.GetProperty("results").EnumerateArray().Select(Name));
+    }
+
+    [Fact]
     public void People_get_a_table_without_empty_columns()
     {
         CommandResult result = _kfac.Run(["bench", "inverse", "--size", "5", "--kind", "eigh", "--threads", "1", .. _quick]);

@@ -7,11 +7,40 @@ namespace KFac.Cli;
 internal static class StepPeer
 {
     /// <param name="interval">Steps from one update of factors and inverses to the next; 0 for SGD.</param>
-    /// <returns>Null where the peer has no such network.</returns>
+    /// <returns>Null where the peer has no such network, or no K-FAC for it.</returns>
     public static JsonObject? Describe(Workload workload, TrainingProblem problem, int interval) => (workload, problem) switch
     {
+        (VisionTransformerWorkload transformer, ImageProblem images) when interval == 0 => VisionTransformer(transformer, images.Data),
+        (TextWorkload transformer, TextProblem text) when interval == 0 => GenerativeTransformer(transformer, text.Text.Vocabulary.Count),
         (PerceptronWorkload perceptron, ImageProblem images) => Perceptron(perceptron, images.Data, interval),
         _ => null,
+    };
+
+    private static JsonObject VisionTransformer(VisionTransformerWorkload workload, ImageData data) => new()
+    {
+        ["case"] = "step",
+        ["transformer"] = "vision",
+        ["channels"] = data.Train.Channels,
+        ["height"] = data.Train.Height,
+        ["imageWidth"] = data.Train.Width,
+        ["patch"] = workload.PatchSize,
+        ["outputs"] = data.Classes,
+        ["width"] = workload.Width,
+        ["depth"] = workload.Depth,
+        ["heads"] = workload.Heads,
+        ["batch"] = workload.BatchSize,
+    };
+
+    private static JsonObject GenerativeTransformer(TextWorkload workload, int vocabulary) => new()
+    {
+        ["case"] = "step",
+        ["transformer"] = "generative",
+        ["length"] = workload.Length,
+        ["outputs"] = vocabulary,
+        ["width"] = workload.Width,
+        ["depth"] = workload.Depth,
+        ["heads"] = workload.Heads,
+        ["batch"] = workload.BatchSize,
     };
 
     private static JsonObject Perceptron(PerceptronWorkload workload, ImageData data, int interval)

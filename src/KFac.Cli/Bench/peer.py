@@ -18,6 +18,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 
 def loaded_libraries(name):
@@ -343,7 +344,67 @@ class Step:
         self.steps += 1
 
 
+class TransformerBlock(nn.Module):
+    def __init__(self, width, heads, causal):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.hidden, self.projection = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def attend(self, x):
+        m, t, d = x.shape
+        q, k, v = self.qkv(x).view(m, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = q @ k.transpose(-2, -1) * (d // self.heads) ** -0.5
+        if self.causal:
+            scores = scores.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), float("-inf"))
+        return self.output((torch.softmax(scores, -1) @ v).transpose(1, 2).reshape(m, t, d))
+
+    def forward(self, x):
+        x = x + self.attend(self.norm1(x))
+        return x + self.projection(F.gelu(self.hidden(self.norm2(x))))
+
+
+class Transformer(nn.Module):
+    """A vision transformer with mean pooling, or a generative one with tied weights; its step is SGD with momentum."""
+
+    def __init__(self, case):
+        super().__init__()
+        width, batch, outputs = case["width"], case["batch"], case["outputs"]
+        self.vision = case["transformer"] == "vision"
+        if self.vision:
+            self.patch = case["patch"]
+            self.grid = case["height"] // self.patch, case["imageWidth"] // self.patch
+            length = self.grid[0] * self.grid[1]
+            self.embed = nn.Linear(case["channels"] * self.patch ** 2, width)
+            self.head = nn.Linear(width, outputs)
+            self.x = torch.rand(batch, case["channels"], case["height"], case["imageWidth"])
+            self.y = torch.randint(outputs, (batch,))
+        else:
+            length = case["length"]
+            self.embed = nn.Embedding(outputs, width)
+            self.x, self.y = torch.randint(outputs, (batch, length)), torch.randint(outputs, (batch * length,))
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.blocks = nn.Sequential(*(TransformerBlock(width, case["heads"], not self.vision) for _ in range(case["depth"])))
+        self.norm = nn.LayerNorm(width)
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=1e-6, momentum=0.9)
+
+    def forward(self, x):
+        if self.vision:
+            (m, c, _, _), (down, across), p = x.shape, self.grid, self.patch
+            x = x.view(m, c, down, p, across, p).permute(0, 2, 4, 1, 3, 5).reshape(m, down * across, c * p * p)
+        x = self.norm(self.blocks(self.embed(x) + self.positions))
+        return self.head(x.mean(1)) if self.vision else F.linear(x, self.embed.weight).flatten(0, 1)
+
+    def sgd(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(self(self.x), self.y).backward()
+        self.optimizer.step()
+
+
 def step(case):
+    if "transformer" in case:
+        return Transformer(case).sgd
     state = Step(case)
     if case["interval"] == 0:
         return state.sgd

@@ -1,13 +1,14 @@
 using System.CommandLine;
+using KFac.Engine;
 using KFac.Kernels;
 using KFac.Nn;
 
 namespace KFac.Cli;
 
-/// <summary><c>kfac bench step WORKLOAD</c>: an SGD step, and K-FAC steps with factors and inverses every step or every tenth.</summary>
+/// <summary><c>kfac bench step WORKLOAD</c>: an SGD step, and K-FAC steps with factors and inverses every step or every tenth, reduce and expand where they differ.</summary>
 internal sealed class BenchStepCommand : BenchCommand
 {
-    private static readonly int[] _intervals = [0, 1, 10];
+    private static readonly int[] _intervals = [1, 10];
 
     private readonly Argument<string> _workload = new("WORKLOAD")
     {
@@ -35,10 +36,13 @@ internal sealed class BenchStepCommand : BenchCommand
             throw new UsageException($"--batch is '{workload.BatchSize}'; wanted at most {problem.CountOf(DataPart.Train)}.");
         }
 
+        SharingApproximation?[] approximations = workload.SharesWeights ? [SharingApproximation.Reduce, SharingApproximation.Expand] : [null];
         return
         [
-            .. _intervals.Select(interval =>
-                (Func<Device, BenchCase>)(device => new StepCase(device, workload, problem, interval, context.Seed))),
+            device => new StepCase(device, workload, problem, 0, null, context.Seed),
+            .. from interval in _intervals
+               from approximation in approximations
+               select (Func<Device, BenchCase>)(device => new StepCase(device, workload, problem, interval, approximation, context.Seed)),
         ];
     }
 

@@ -15,6 +15,9 @@ public sealed record GraphConvolutionWorkload : Workload
     public float Dropout { get; init; } = 0.5f;
 
     /// <inheritdoc/>
+    public override bool SharesWeights => false;
+
+    /// <inheritdoc/>
     public override string Example => "node";
 
     /// <inheritdoc/>

@@ -26,6 +26,9 @@ public sealed record PerceptronWorkload : ImageWorkload
     public required IReadOnlyList<int> HiddenWidths { get; init; }
 
     /// <inheritdoc/>
+    public override bool SharesWeights => false;
+
+    /// <inheritdoc/>
     public override void Validate()
     {
         base.Validate();

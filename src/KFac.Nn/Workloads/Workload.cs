@@ -34,6 +34,9 @@ public abstract record Workload
     /// <summary>How long to train when nothing else is asked for.</summary>
     public required int Epochs { get; init; }
 
+    /// <summary>Whether layers share weights over parts of an example, so that expand and reduce differ.</summary>
+    public virtual bool SharesWeights => true;
+
     /// <summary>What one example is, in the singular, for people.</summary>
     public abstract string Example { get; }
 
