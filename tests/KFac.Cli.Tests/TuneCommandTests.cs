@@ -6,7 +6,7 @@ namespace KFac.Cli.Tests;
 public sealed class TuneCommandTests : IDisposable
 {
     private static readonly string[] _small =
-        ["tune", "mnist-mlp", "--device", "cpu", "--batch", "20", "--trials", "1", "--steps", "8", "--evaluate-every", "4", "--repetitions", "1"];
+        ["tune", "mnist-mlp", "--device", "cpu", "--batch", "20", "--trials", "1", "--steps", "8", "--evaluate-every", "4", "--finalists", "1", "--repetitions", "1"];
 
     private readonly CommandLine _kfac = new();
 

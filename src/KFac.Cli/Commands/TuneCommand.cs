@@ -21,7 +21,8 @@ internal sealed class TuneCommand : KfacCommand
     private readonly Option<int?> _trials = Count("--trials", "Trials of every optimizer.");
     private readonly Option<int?> _steps = Count("--steps", "Steps of a reference optimizer's runs.");
     private readonly Option<int?> _evaluateEvery = Count("--evaluate-every", "Steps between evaluations.");
-    private readonly Option<int?> _repetitions = Count("--repetitions", "Runs of each optimizer's best settings with new seeds.");
+    private readonly Option<int?> _repetitions = Count("--repetitions", "Runs of each finalist with new seeds.");
+    private readonly Option<int?> _finalists = Count("--finalists", "Best trials of each optimizer that are repeated.");
 
     private readonly Option<double?> _share = OptionFactory.OptionalNumber<double>(
         "--kfac-share", "S", "K-FAC's steps and schedule as a share of the others'.", static value => value is > 0 and <= 1, "above 0 and at most 1");
@@ -36,7 +37,7 @@ internal sealed class TuneCommand : KfacCommand
     public TuneCommand()
         : base("tune", "Tune Nesterov, AdamW and NAdamW, let the best of them set a validation target, and time K-FAC to it.")
     {
-        foreach (Option option in (Option[])[_data, _batch, _metric, _trials, _steps, _share, _gradientClip, _evaluateEvery, _repetitions, _out, _plot])
+        foreach (Option option in (Option[])[_data, _batch, _metric, _trials, _steps, _share, _gradientClip, _evaluateEvery, _finalists, _repetitions, _out, _plot])
         {
             Add(option);
         }
@@ -110,6 +111,7 @@ internal sealed class TuneCommand : KfacCommand
                 Steps = context.Get(_steps) ?? options.Steps,
                 KfacShare = context.Get(_share) ?? options.KfacShare,
                 EvaluationInterval = context.Get(_evaluateEvery) ?? options.EvaluationInterval,
+                Finalists = context.Get(_finalists) ?? options.Finalists,
                 Repetitions = context.Get(_repetitions) ?? options.Repetitions,
                 GradientClip = context.Get(_gradientClip),
             };

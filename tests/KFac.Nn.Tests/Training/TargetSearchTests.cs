@@ -16,6 +16,7 @@ public sealed class TargetSearchTests
         Trials = 3,
         Steps = 20,
         EvaluationInterval = 5,
+        Finalists = 2,
         Repetitions = 3,
         Seed = 1,
     };
@@ -28,13 +29,13 @@ public sealed class TargetSearchTests
         TargetSearchResult result = TargetSearch.Run(
             device, _options, new ImageProblem(_workload, SmallRun.Glyphs), (name, _, _, _) => told.Add(name));
         Assert.Equal(["nesterov", "adamw", "nadamw", "kfac-expand", "kfac-reduce"], result.Rows.Select(static row => row.Name));
-        Assert.Equal(5 * 2 * 3, told.Count);
+        Assert.Equal(5 * (3 + (2 * 3)), told.Count);
         const string Metric = "validationAccuracy";
         Assert.Equal(Metric, result.Target.Metric);
         List<double> medians = [.. result.Rows.Take(3).Select(static row => row.Repetitions.Select(static run => run.Best(Metric)).Order().ElementAt(1))];
         Assert.Equal(medians.Max(), result.Target.Value);
         Assert.Equal(medians.IndexOf(medians.Max()), result.Rows.ToList().IndexOf(result.Reference));
-        Assert.All(result.Rows.Take(3), static row => Assert.Equal(row.Trials.Max(static run => run.Best(Metric)), row.Chosen.Best(Metric)));
+        Assert.All(result.Rows, static row => Assert.Contains(row.Chosen, row.Trials));
         Assert.NotNull(result.Reference.StepsToTarget);
         Assert.All(result.Rows, static row => Assert.All(row.Repetitions, run => Assert.Equal(row.Chosen.Optimizer, run.Optimizer)));
         Assert.All(result.Rows.Skip(3), static row => Assert.All(row.Trials, static run => Assert.InRange(run.Evaluations[^1].Step, 5, 15)));

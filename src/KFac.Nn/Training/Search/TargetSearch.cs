@@ -6,10 +6,11 @@ namespace KFac.Nn;
 /// <summary>Tunes first-order optimizers, lets the best of them set a target, and times K-FAC to it.</summary>
 /// <remarks>
 /// In the manner of AlgoPerf (K-FAC for modern architectures, C.1 to C.4). Nesterov, AdamW and NAdamW get the same number of
-/// trials. The settings of each with the best validation metric are repeated with new seeds; the best of the medians of the
-/// repetitions' best metrics is the target. K-FAC-expand and K-FAC-reduce then get as many trials over learning rate, damping and weight
-/// decay, with a schedule that is shorter by <see cref="TargetSearchOptions.KfacShare"/>, and the trial that reaches the target first is
-/// repeated with the same seeds.
+/// trials. The finalists of each, those with the best validation metric, are repeated with new seeds; the best of the medians of
+/// their best metrics is the target. K-FAC-expand and K-FAC-reduce then get as many trials over learning rate, damping and weight
+/// decay, with a schedule that is shorter by <see cref="TargetSearchOptions.KfacShare"/>, and the trials that reach the target
+/// first are repeated with the same seeds. What stands for an optimizer is the finalist with the best median: one lucky run
+/// chooses nothing.
 /// </remarks>
 public sealed class TargetSearch
 {
@@ -63,50 +64,45 @@ public sealed class TargetSearch
 
     private TargetSearchResult Run()
     {
-        List<(SearchSpace Space, List<SearchRun> Trials, SearchRun Chosen)> references = [];
+        List<Candidate> references = [];
         foreach (OptimizerKind kind in (OptimizerKind[])[OptimizerKind.Nesterov, OptimizerKind.AdamW, OptimizerKind.NAdamW])
         {
             SearchSpace space = SearchSpace.For(kind, SharingApproximation.Expand, _options.Workload);
-            List<SearchRun> trials = Trials(space, target: null);
-            references.Add((space, trials, BestOf(trials)));
+            references.Add(Search(space, target: null, Order));
         }
 
-        List<List<SearchRun>> repeated = [.. references.Select(reference => Repeat(reference.Chosen, target: null))];
-        List<double> medians = [.. repeated.Select(runs => Median(runs.Select(Order)))];
-        int setter = medians.IndexOf(medians.Min());
-        if (double.IsInfinity(medians[setter]))
+        double best = references.Min(static reference => reference.Score);
+        if (double.IsInfinity(best))
         {
             throw new TrainingException("The reference optimizers diverged; try smaller learning rates.", 0);
         }
 
-        var target = new TrainingTarget(_options.MetricName, HigherIsBetter ? -medians[setter] : medians[setter]);
-        List<SearchRow> rows = [.. references.Select((reference, i) => Row(reference.Space, reference.Trials, reference.Chosen, repeated[i], target))];
-        SearchRow setting = rows[setter];
+        var target = new TrainingTarget(_options.MetricName, HigherIsBetter ? -best : best);
+        List<Candidate> all = [.. references];
         foreach (SharingApproximation approximation in (SharingApproximation[])[SharingApproximation.Expand, SharingApproximation.Reduce])
         {
             SearchSpace space = SearchSpace.For(OptimizerKind.Kfac, approximation, _options.Workload);
-            List<SearchRun> trials = Trials(space, target);
-            SearchRun chosen = trials.OrderBy(run => run.StepsTo(target) ?? long.MaxValue).ThenBy(Order).First();
-            rows.Add(Row(space, trials, chosen, Repeat(chosen, target), target));
+            all.Add(Search(space, target, run => run.StepsTo(target) ?? double.PositiveInfinity));
         }
 
-        return new TargetSearchResult(target, setting, rows);
+        List<SearchRow> rows = [.. all.Select(candidate => candidate.Row(target))];
+        return new TargetSearchResult(target, rows[references.FindIndex(reference => reference.Score == best)], rows);
     }
 
-    private static SearchRow Row(
-        SearchSpace space, IReadOnlyList<SearchRun> trials, SearchRun chosen, IReadOnlyList<SearchRun> repetitions, TrainingTarget target)
+    /// <summary>Tries a space, repeats the finalists, and keeps the one with the best median score.</summary>
+    /// <param name="score">Of a run, the lower the better; ties go to the better metric.</param>
+    private Candidate Search(SearchSpace space, TrainingTarget? target, Func<SearchRun, double> score)
     {
-        long steps = Median(repetitions.Select(run => run.StepsTo(target) ?? long.MaxValue));
-        return new SearchRow(
-            space.Name,
-            trials,
-            chosen,
-            repetitions,
-            steps == long.MaxValue ? null : steps,
-            Median(repetitions.Select(static run => run.SecondsPerStep)));
-    }
+        List<SearchRun> trials = Trials(space, target);
+        List<Candidate> finalists = [];
+        foreach (SearchRun finalist in trials.OrderBy(score).ThenBy(Order).Take(_options.Finalists))
+        {
+            List<SearchRun> runs = Repeat(finalist, target);
+            finalists.Add(new Candidate(space.Name, trials, finalist, runs, Median(runs.Select(score)), Median(runs.Select(Order))));
+        }
 
-    private SearchRun BestOf(IReadOnlyList<SearchRun> runs) => runs.MinBy(Order)!;
+        return finalists.OrderBy(static one => one.Score).ThenBy(static one => one.Metric).First();
+    }
 
     /// <summary>The lower the better; infinite where a run diverged.</summary>
     private double Order(SearchRun run)
@@ -184,6 +180,18 @@ public sealed class TargetSearch
         if (progress.Evaluation is Evaluation evaluation)
         {
             evaluations.Add(evaluation);
+        }
+    }
+
+    /// <summary>Settings of an optimizer and how their repetitions went.</summary>
+    private sealed record Candidate(
+        string Name, IReadOnlyList<SearchRun> Trials, SearchRun Chosen, IReadOnlyList<SearchRun> Repetitions, double Score, double Metric)
+    {
+        public SearchRow Row(TrainingTarget target)
+        {
+            long steps = Median(Repetitions.Select(run => run.StepsTo(target) ?? long.MaxValue));
+            return new SearchRow(
+                Name, Trials, Chosen, Repetitions, steps == long.MaxValue ? null : steps, Median(Repetitions.Select(static run => run.SecondsPerStep)));
         }
     }
 }

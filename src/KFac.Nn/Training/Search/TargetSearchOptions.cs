@@ -26,7 +26,10 @@ public sealed record TargetSearchOptions
     /// <summary>Steps from one evaluation to the next.</summary>
     public int EvaluationInterval { get; init; } = 20;
 
-    /// <summary>Times that the best settings of each optimizer are run again, with seeds that the search did not use.</summary>
+    /// <summary>Trials of each optimizer that are repeated, the best ones.</summary>
+    public int Finalists { get; init; } = 2;
+
+    /// <summary>Times that a finalist is run again, with seeds that the search did not use.</summary>
     public int Repetitions { get; init; } = 3;
 
     /// <summary>Of the trials, and of all runs of the search.</summary>
@@ -44,6 +47,7 @@ public sealed record TargetSearchOptions
     {
         Workload.Validate();
         Require(Trials >= 1, "number of trials", Trials, "at least 1");
+        Require(Finalists >= 1, "number of finalists", Finalists, "at least 1");
         Require(Repetitions >= 1, "number of repetitions", Repetitions, "at least 1");
         Require(EvaluationInterval >= 1, "evaluation interval", EvaluationInterval, "at least 1");
         Require(KfacShare is > 0 and <= 1, "share of K-FAC's steps", KfacShare, "above 0 and at most 1");

@@ -35,8 +35,8 @@ public sealed record SearchRun(
 /// <summary>What a search found for one optimizer.</summary>
 /// <param name="Name">As <see cref="SearchSpace.Name"/>.</param>
 /// <param name="Trials">All trials, in order.</param>
-/// <param name="Chosen">The trial whose settings were repeated: a reference's with the best metric, K-FAC's that reached the
-/// target first, or came closest.</param>
+/// <param name="Chosen">The finalist whose repetitions have the best median: of a reference's metric, of K-FAC's steps to the
+/// target.</param>
 /// <param name="Repetitions">Runs of the chosen settings with new seeds.</param>
 /// <param name="StepsToTarget">Median over the repetitions; null when half of them or more did not reach it.</param>
 /// <param name="SecondsPerStep">Median over the repetitions.</param>
