@@ -5,6 +5,8 @@ namespace KFac.Kernels.Cpu;
 /// the batch is small. Without reduction X is read in place, and the column of ones is made while it is packed.</remarks>
 internal sealed unsafe class CpuGram(CpuDevice device) : IGramKernel
 {
+    private readonly CpuSegmentReduce _reduction = new(device);
+
     public void Run(in GramArguments arguments)
     {
         int width = arguments.Gram.Columns;
@@ -24,7 +26,7 @@ internal sealed unsafe class CpuGram(CpuDevice device) : IGramKernel
         int segments = arguments.Offsets?.Segments ?? (x.Rows / arguments.Sharing);
         using ScratchLease lease = device.Scratch.Rent((long)segments * width * sizeof(float));
         float* reduced = lease.As<float>();
-        new CpuSegmentReduce(device).Reduce(x, arguments.Sharing, arguments.Offsets, arguments.Scale, segments, reduced, width);
+        _reduction.Reduce(x, arguments.Sharing, arguments.Offsets, arguments.Scale, segments, reduced, width);
         if (arguments.AppendOnes)
         {
             ReduceOnes(arguments, segments, reduced + width - 1, width);
