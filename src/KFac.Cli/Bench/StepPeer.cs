@@ -10,10 +10,24 @@ internal static class StepPeer
     /// <returns>Null where the peer has no such network, or no K-FAC for it.</returns>
     public static JsonObject? Describe(Workload workload, TrainingProblem problem, int interval) => (workload, problem) switch
     {
+        (ConvolutionWorkload { Model: ConvolutionalModel.WideResNet16x4 } network, ImageProblem images) when interval == 0 =>
+            WideResNet(network, images.Data),
         (VisionTransformerWorkload transformer, ImageProblem images) when interval == 0 => VisionTransformer(transformer, images.Data),
         (TextWorkload transformer, TextProblem text) when interval == 0 => GenerativeTransformer(transformer, text.Text.Vocabulary.Count),
         (PerceptronWorkload perceptron, ImageProblem images) => Perceptron(perceptron, images.Data, interval),
         _ => null,
+    };
+
+    private static JsonObject WideResNet(ConvolutionWorkload workload, ImageData data) => new()
+    {
+        ["case"] = "step",
+        ["widening"] = 4,
+        ["blocks"] = 2,
+        ["channels"] = data.Train.Channels,
+        ["height"] = data.Train.Height,
+        ["imageWidth"] = data.Train.Width,
+        ["outputs"] = data.Classes,
+        ["batch"] = workload.BatchSize,
     };
 
     private static JsonObject VisionTransformer(VisionTransformerWorkload workload, ImageData data) => new()

@@ -402,7 +402,49 @@ class Transformer(nn.Module):
         self.optimizer.step()
 
 
+class WideBlock(nn.Module):
+    """Two 3x3 convolutions after activations, with Fixup's scalars."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.bias1a, self.bias1b, self.bias2a, self.bias2b = (nn.Parameter(torch.zeros(1)) for _ in range(4))
+        self.scale, self.bias3 = nn.Parameter(torch.ones(1)), nn.Parameter(torch.zeros(1))
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.shortcut = None if inputs == outputs and stride == 1 else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x):
+        y = F.relu(x + self.bias1a) + self.bias1b
+        z = F.relu(self.conv1(y) + self.bias2a) + self.bias2b
+        return (x if self.shortcut is None else self.shortcut(y)) + self.conv2(z) * self.scale + self.bias3
+
+
+class WideResNet(nn.Module):
+    """A wide residual network with Fixup, channels last, which is PyTorch's faster layout; its step is SGD with momentum."""
+
+    def __init__(self, case):
+        super().__init__()
+        channels, modules = 16, [nn.Conv2d(case["channels"], 16, 3, 1, 1, bias=False)]
+        for outputs, stride in ((16, 1), (32, 2), (64, 2)):
+            for block in range(case["blocks"]):
+                modules.append(WideBlock(channels, outputs * case["widening"], stride if block == 0 else 1))
+                channels = outputs * case["widening"]
+        self.features, self.head = nn.Sequential(*modules), nn.Linear(channels, case["outputs"])
+        self.to(memory_format=torch.channels_last)
+        size = (case["batch"], case["channels"], case["height"], case["imageWidth"])
+        self.x = torch.rand(size).contiguous(memory_format=torch.channels_last)
+        self.y = torch.randint(case["outputs"], (case["batch"],))
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=1e-6, momentum=0.9)
+
+    def sgd(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(self.head(F.relu(self.features(self.x)).mean((2, 3))), self.y).backward()
+        self.optimizer.step()
+
+
 def step(case):
+    if "widening" in case:
+        return WideResNet(case).sgd
     if "transformer" in case:
         return Transformer(case).sgd
     state = Step(case)
