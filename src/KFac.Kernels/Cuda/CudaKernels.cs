@@ -26,6 +26,8 @@ internal static class CudaKernels
         Permute = new CudaPermute(stream),
         SparseMaximum = new CudaSparseMaximum(stream),
         Convolution = new CudaConvolution(stream),
+        BatchNorm = new CudaBatchNorm(stream),
+        Pooling = new CudaPooling(stream),
         Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),
         DualInverse = new CudaDualInverse(stream),
