@@ -7,6 +7,11 @@ namespace KFac.Kernels.Cuda;
 internal readonly record struct ConvolutionPackArguments(
     nint X, nint Pixels, long XStride, int Images, int Groups, int Channels, int Size, int Stride);
 
+/// <summary>Mirrors <c>ConvolutionCopyArguments</c> of convolution_gram.cu.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal readonly record struct ConvolutionCopyArguments(
+    nint X, nint Pixels, long XStride, long PixelStride, int Images, int Groups, int Channels, int Size, int Stride);
+
 /// <summary>Mirrors <c>ConvolutionCorrelateArguments</c> of convolution_correlate.cuh.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal readonly struct ConvolutionCorrelateArguments(
@@ -58,7 +63,7 @@ internal readonly unsafe struct ConvolutionAssembleArguments(
     public readonly int Stride = sums.Stride;
     public readonly int Elements = arguments.Shape.KernelHeight * arguments.Shape.KernelWidth;
     public readonly int Width = arguments.Gram.Columns;
-    public readonly float Ones = (float)((long)arguments.X.Rows * arguments.Shape.Positions);
+    public readonly float Ones = (float)((long)arguments.Images * arguments.Shape.Positions);
     public readonly float Alpha = arguments.Alpha;
     public readonly float Beta = arguments.Beta;
 }
@@ -71,6 +76,7 @@ internal struct ConvolutionWindowsArguments
     public nint Y;
     public long XStride;
     public long YStride;
+    public long PixelStride;
     public int Images;
     public int Groups;
     public int Channels;
@@ -88,9 +94,11 @@ internal struct ConvolutionWindowsArguments
     public float Factor;
     public float Ones;
 
-    public ConvolutionWindowsArguments(ConvolutionShape shape, nint x, long xStride, int images, nint y, long yStride, int groupStride)
+    /// <param name="images">M, and where their elements lie.</param>
+    public ConvolutionWindowsArguments(ConvolutionShape shape, CudaImages images, nint y, long yStride, int groupStride)
     {
-        (X, Y, XStride, YStride, Images, GroupStride) = (x, y, xStride, yStride, images, groupStride);
+        (X, XStride, PixelStride, Images) = (images.Address, images.Stride, images.PixelStride, images.Count);
+        (Y, YStride, GroupStride) = (y, yStride, groupStride);
         (Groups, Channels) = (shape.Groups, shape.Channels / shape.Groups);
         (Height, Width, KernelHeight, KernelWidth) = (shape.Height, shape.Width, shape.KernelHeight, shape.KernelWidth);
         (OutputHeight, OutputWidth) = (shape.OutputHeight, shape.OutputWidth);

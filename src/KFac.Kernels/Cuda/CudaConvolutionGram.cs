@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace KFac.Kernels.Cuda;
 
 /// <summary><see cref="ConvolutionGram"/> on the GPU, without patches: convolution_gram.cu and convolution_windows.cu.</summary>
@@ -12,6 +14,7 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
     private const long BatchBytes = 1L << 30;
     private const long BatchPixels = 1L << 30;
     private const int Threads = 256;
+    private const int MostCopyBlocks = 1 << 16;
     private const int WindowThreads = 128;
     private const int WindowRows = 4;
 
@@ -23,10 +26,9 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
 
     public void Expand(in ConvolutionGramArguments arguments)
     {
-        RequireChannelsFirst(arguments);
         ConvolutionShape shape = arguments.Shape;
         using CudaScratch.Scope scope = stream.Scratch.Open();
-        if (arguments.X.Rows == 0 || arguments.Alpha == 0)
+        if (arguments.Images == 0 || arguments.Alpha == 0)
         {
             var none = new GramRows(0, 0, 0, arguments.Gram.Columns) { Batch = shape.Groups };
             _gram.Accumulate(scope, none, arguments.Alpha, arguments.Beta, arguments.Gram);
@@ -36,13 +38,13 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
         int channels = shape.Channels / shape.Groups, stride = LaunchShape.Cover(channels, 4) * 4;
         long pixels = (long)shape.Height * shape.Width;
         long most = Math.Min(BatchPixels / pixels, BatchBytes / sizeof(float) / (shape.Groups * pixels * stride));
-        int batch = (int)Math.Clamp(most, 1, arguments.X.Rows);
+        int batch = (int)Math.Clamp(most, 1, arguments.Images);
         ConvolutionTables tables = Tables(shape, batch);
         long sumsSize = (long)tables.Pieces * channels * stride;
         var sums = new ConvolutionSums(scope.Take(sumsSize * shape.Groups * sizeof(float)), scope.Take(sumsSize * shape.Groups * sizeof(float)), sumsSize, stride);
-        for (int first = 0; first < arguments.X.Rows; first += batch)
+        for (int first = 0; first < arguments.Images; first += batch)
         {
-            Correlate(arguments, first, Math.Min(batch, arguments.X.Rows - first), sums);
+            Correlate(arguments, first, Math.Min(batch, arguments.Images - first), sums);
         }
 
         Assemble(arguments, scope, tables, sums);
@@ -50,16 +52,15 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
 
     public void Reduce(in ConvolutionGramArguments arguments)
     {
-        RequireChannelsFirst(arguments);
         ConvolutionShape shape = arguments.Shape;
         int width = arguments.Gram.Columns, groupStride = LaunchShape.Cover(width, 4) * 4;
         long rowStride = (long)shape.Groups * groupStride;
-        int images = arguments.X.Rows;
+        int images = arguments.Images;
         float factor = Factor(arguments.Scale, shape.Positions);
         using CudaScratch.Scope scope = stream.Scratch.Open();
         nint rows = scope.Take(images * rowStride * sizeof(float));
         SumWindows(
-            new ConvolutionWindowsArguments(shape, (nint)arguments.X.Pointer, arguments.X.RowStride, images, rows, rowStride, groupStride)
+            new ConvolutionWindowsArguments(shape, new CudaImages(arguments), rows, rowStride, groupStride)
             {
                 Factor = factor,
                 AppendOnes = arguments.AppendOnes ? 1 : 0,
@@ -67,14 +68,6 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
             });
         var gramRows = new GramRows(rows, rowStride, images, width) { Batch = shape.Groups, BatchStride = groupStride };
         _gram.Accumulate(scope, gramRows, arguments.Alpha, arguments.Beta, arguments.Gram);
-    }
-
-    private void RequireChannelsFirst(in ConvolutionGramArguments arguments)
-    {
-        if (arguments.Layout != ConvolutionLayout.ChannelsFirst)
-        {
-            throw new KernelMissingException($"{nameof(ConvolutionGram)} with channels last", stream.Device.Name);
-        }
     }
 
     private static float Factor(SharingScale scale, int rows) => scale switch
@@ -121,17 +114,11 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
         int channels = shape.Channels / shape.Groups, size = shape.Height * shape.Width;
         using CudaScratch.Scope scope = stream.Scratch.Open();
         nint pixels = scope.Take((long)shape.Groups * images * size * sums.Stride * sizeof(float));
-        nint x = (nint)(arguments.X.Pointer + ((long)first * arguments.X.RowStride));
-        int planes = (int)Math.Min(LaunchShape.MaxGridYZ, (long)images * shape.Groups);
-        stream.Queue.Launch(
-            "convolution_gram",
-            "convolution_pack",
-            new LaunchShape(LaunchShape.Cover(size, 32), LaunchShape.Cover(sums.Stride, 32), planes, Threads),
-            new ConvolutionPackArguments(x, pixels, arguments.X.RowStride, images, shape.Groups, channels, size, sums.Stride));
+        CopyImages(shape, new CudaImages(arguments).Range(first, images), channels, sums.Stride, pixels);
 
         long partsSize = (long)tables.Slots * channels * sums.Stride;
         nint parts = scope.Take(partsSize * shape.Groups * sizeof(float));
-        MatrixPrecision precision = Precision(shape, arguments.X.Rows);
+        MatrixPrecision precision = Precision(shape, arguments.Images);
         (string module, string small, string large) = s_kernels[precision];
         stream.Queue.Launch(
             module,
@@ -145,6 +132,27 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
             "convolution_sum",
             new LaunchShape(tiles * tiles, tables.Pieces, shape.Groups, Threads),
             new ConvolutionSumArguments(tables, parts, partsSize, sums, channels, accumulate: first > 0));
+    }
+
+    private void CopyImages(ConvolutionShape shape, CudaImages images, int channels, int stride, nint pixels)
+    {
+        int size = shape.Pixels;
+        int planes = (int)Math.Min(LaunchShape.MaxGridYZ, (long)images.Count * shape.Groups);
+        if (images.ChannelsLast)
+        {
+            stream.Queue.Launch(
+                "convolution_gram",
+                "convolution_copy",
+                new LaunchShape((int)Math.Min(MostCopyBlocks, (((long)size * stride) + Threads - 1) / Threads), 1, planes, Threads),
+                new ConvolutionCopyArguments(images.Address, pixels, images.Stride, images.PixelStride, images.Count, shape.Groups, channels, size, stride));
+            return;
+        }
+
+        stream.Queue.Launch(
+            "convolution_gram",
+            "convolution_pack",
+            new LaunchShape(LaunchShape.Cover(size, 32), LaunchShape.Cover(stride, 32), planes, Threads),
+            new ConvolutionPackArguments(images.Address, pixels, images.Stride, images.Count, shape.Groups, channels, size, stride));
     }
 
     private void Assemble(in ConvolutionGramArguments arguments, CudaScratch.Scope scope, ConvolutionTables tables, ConvolutionSums sums)
@@ -169,18 +177,31 @@ internal sealed unsafe class CudaConvolutionGram(CudaStream stream) : IConvoluti
     /// <summary>The sum of all patches of every group, by way of the sum of all images.</summary>
     private nint SumPatches(in ConvolutionGramArguments arguments, CudaScratch.Scope scope)
     {
-        const int Lanes = 8;
         ConvolutionShape shape = arguments.Shape;
-        nint image = scope.Take((long)shape.ImageElements * sizeof(float));
-        var total = new GramArguments(arguments.X, arguments.X.Rows, null, SharingScale.Sum, 1, 0, default, false);
-        _gram.Reduce(new GramReduceArguments(total, image, shape.ImageElements), 1, Lanes);
+        var images = new CudaImages(arguments);
+        nint image = scope.Take((long)images.Extent * sizeof(float));
+        int lanes = Math.Max(8, Threads / (int)BitOperations.RoundUpToPowerOf2((uint)Math.Min(images.Count, Threads))); // few images: no idle threads
+        var total = new GramArguments(arguments.X, images.Count, null, SharingScale.Sum, 1, 0, default, false);
+        _gram.Reduce(new GramReduceArguments(total, image, images.Extent) { XStride = images.Stride, Columns = images.Extent }, 1, lanes);
         nint patch = scope.Take((long)shape.Groups * shape.PatchWidth * sizeof(float));
-        SumWindows(new ConvolutionWindowsArguments(shape, image, shape.ImageElements, 1, patch, 0, shape.PatchWidth) { Factor = 1 });
+        SumWindows(new ConvolutionWindowsArguments(shape, images with { Address = image, Count = 1 }, patch, 0, shape.PatchWidth) { Factor = 1 });
         return patch;
     }
 
     private void SumWindows(ConvolutionWindowsArguments arguments)
     {
+        if (arguments.PixelStride > 0)
+        {
+            long blocks = (long)arguments.Images * arguments.Groups * LaunchShape.Cover(arguments.Channels, 32);
+            if (blocks > 0)
+            {
+                var shape = LaunchShape.Row(checked((int)blocks), Threads, (arguments.Height + arguments.Width) * sizeof(uint));
+                stream.Queue.Launch("convolution_windows", "convolution_pixel_windows", shape, arguments);
+            }
+
+            return;
+        }
+
         long planes = (long)arguments.Images * arguments.Groups * arguments.Channels;
         if (planes > 0)
         {

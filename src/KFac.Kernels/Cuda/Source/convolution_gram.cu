@@ -37,6 +37,27 @@ KFAC_KERNEL(convolution_pack, ConvolutionPackArguments, 256) {
     }
 }
 
+struct ConvolutionCopyArguments {
+    const float* x;  // [images, size, groups·channels]: pixels pixel_stride apart, images x_stride
+    float* pixels;   // [groups, images, size, stride]; channels beyond the last are zero
+    long long x_stride, pixel_stride;
+    int images, groups, channels, size, stride;
+};
+
+// The copy of images that have their channels last. Elements of an image of a group along x, one after another along z.
+KFAC_KERNEL(convolution_copy, ConvolutionCopyArguments, 256) {
+    const long long elements = static_cast<long long>(args.size) * args.stride;
+    for (int index = static_cast<int>(blockIdx.z); index < args.images * args.groups; index += static_cast<int>(gridDim.z)) {
+        const int group = index / args.images, image = index % args.images;
+        const float* const from = args.x + image * args.x_stride + static_cast<long long>(group) * args.channels;
+        for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < elements; i += static_cast<long long>(gridDim.x) * blockDim.x) {
+            const long long pixel = i / args.stride;
+            const int channel = static_cast<int>(i % args.stride);
+            args.pixels[index * elements + i] = channel < args.channels ? from[pixel * args.pixel_stride + channel] : 0.0f;
+        }
+    }
+}
+
 struct ConvolutionSumArguments {
     const float* parts;
     const ConvolutionPiece* pieces;
