@@ -7,9 +7,7 @@ internal sealed class CpuConvolution(CpuDevice device) : IConvolutionKernel
 {
     public void Forward(in ConvolutionArguments arguments)
     {
-        var product = new PatchProduct(
-            device, Patches(arguments), arguments.Images, new ConvolutionWeights(arguments, isAdjoint: false), new PatchTarget(arguments.Y, 0));
-        product.Run();
+        Multiply(Patches(arguments), arguments.Images, new ConvolutionWeights(arguments, isAdjoint: false), new PatchTarget(arguments.Y, 0));
     }
 
     public void InputGradient(in ConvolutionArguments arguments)
@@ -66,8 +64,21 @@ internal sealed class CpuConvolution(CpuDevice device) : IConvolutionKernel
             return;
         }
 
-        var product = new PatchProduct(device, grid, arguments.Images, weights, target);
-        product.Run();
+        Multiply(grid, arguments.Images, weights, target);
+    }
+
+    private void Multiply(in PatchGrid grid, int images, in ConvolutionWeights weights, in PatchTarget target)
+    {
+        if (PixelProduct.Suits(grid))
+        {
+            var product = new PixelProduct(device, grid, images, weights, target);
+            product.Run();
+        }
+        else
+        {
+            var product = new PatchProduct(device, grid, images, weights, target);
+            product.Run();
+        }
     }
 
     /// <summary>Pixels of a phase.</summary>

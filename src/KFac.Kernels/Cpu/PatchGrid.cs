@@ -42,6 +42,14 @@ internal readonly unsafe struct PatchGrid
 
     public int Columns => Pixels + (HasOnes ? 1 : 0);
 
+    /// <summary>Elements from a pixel to the next.</summary>
+    public long Stride => _stride;
+
+    /// <summary>Whether a row of a patch is one stretch of memory.</summary>
+    public bool TapsAreAdjacent => Across.Spacing == 1 && _stride == Channels;
+
+    public float* Pixel(int image, int y, int x) => _source + (((((long)image * SourceHeight) + y) * SourceWidth) + x) * _stride;
+
     /// <summary>Writes rows from <paramref name="row"/> on and columns from <paramref name="column"/> on.</summary>
     /// <param name="patches">[rows, columns], rows <paramref name="stride"/> apart.</param>
     public void Write<TSimd, TVector>(int row, int rows, int column, int columns, float* patches, long stride)
@@ -110,7 +118,7 @@ internal readonly unsafe struct PatchGrid
         int firstElement = Math.Clamp((first * Channels) - start, 0, count);
         int endElement = Math.Clamp((end * Channels) - start, firstElement, count);
         SimdCopy<TSimd, TVector>.Clear(patch, firstElement);
-        if (Across.Spacing == 1 && _stride == Channels)
+        if (TapsAreAdjacent)
         {
             SimdCopy<TSimd, TVector>.Copy(line + start + firstElement, patch + firstElement, endElement - firstElement);
         }

@@ -12,8 +12,8 @@ namespace KFac.Kernels;
 /// </para>
 /// <para>
 /// Error per element: at most <c>γ(n + 4)·(Σ|terms| + |β·old|)</c> with n the number of terms: P + 1 for Y, k_h·k_w·C_out for ∂X,
-/// M·H'·W' for ∂W. A NaN reaches the elements that its terms belong to, and no others; a weight that is not finite makes
-/// outputs at the border NaN too, since it multiplies padding.
+/// M·H'·W' for ∂W. A NaN reaches the elements that its terms belong to, and no others; a weight that is not finite may make
+/// outputs at the border NaN too, where it would multiply padding.
 /// </para>
 /// </remarks>
 public static class Convolution

@@ -59,8 +59,12 @@ public sealed class ConvolutionTests
             new Case(small with { Channels = size }, 5, 2, size % 2 == 0, 1, 0).Check(device, arena);
             new Case(small with { Channels = 3 }, size, 2, size % 2 == 1, 0, 1).Check(device, arena);
             new Case(small with { Channels = 2, Width = size }, 4, 1, true, 0, 1).Check(device, arena);
+            new Case(small with { Channels = size, Width = 7 }, 5, 2, size % 2 == 1, 1, 0).Check(device, arena);
+            new Case(small with { Channels = 2, Width = 9 }, size, 2, size % 2 == 0, 0, 0).Check(device, arena);
             arena.Reset();
         }
+
+        new Case(small with { Channels = 520, Height = 2, Width = 4 }, 44, 2, false, 0, 1).Check(device, arena);
 
         new Case(small with { Channels = 2, Height = 40, Width = 50 }, 3, 3, true, 0.5f, 1).Check(device, arena);
         new Case(small with { Channels = 31, Height = 9, Width = 23 }, 50, 2, true, 0, 1).Check(device, arena);
