@@ -202,8 +202,35 @@ public sealed class BenchCommandTests : IDisposable
     {
         JsonElement json = _kfac.RunJson(["bench", "step", workload, "--batch", "3", .. _quick]);
         Assert.Equal(
-            [$"step sgd {workload},3 ", $"step kfac every 1 {workload},3 ", $"step kfac every 10 {workload},3 "],
+            [
+                $"step sgd {workload},3 ",
+                $"step kfac every 1 {workload},3 ",
+                $"step kfac every 10 {workload},3 ",
+                $"step kfac every 1 no average {workload},3 ",
+                $"step kfac every 10 no average {workload},3 ",
+            ],
             json.GetProperty("results").EnumerateArray().Select(Name));
+        Assert.All(json.GetProperty("results").EnumerateArray(), static result => Assert.False(result.TryGetProperty("phases", out _)));
+    }
+
+    [Fact]
+    public void Parts_of_a_step_add_up_to_it()
+    {
+        JsonElement json = _kfac.RunJson(["bench", "step", "mnist-mlp", "--batch", "3", "--phases", .. _quick]);
+        JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
+        Assert.Equal(5, results.Length);
+        Assert.All(results, static result =>
+        {
+            JsonElement[] phases = [.. result.GetProperty("phases").EnumerateArray()];
+            Assert.Equal(
+                ["forward", "backward", "curvaturePass", "factors", "inverses", "precondition", "update", "other"],
+                phases.Select(static phase => phase.GetProperty("phase").GetString()));
+            bool isKfac = result.GetProperty("operation").GetString() != "step sgd";
+            double[] seconds = [.. phases.Select(static phase => phase.GetProperty("medianSeconds").GetDouble())];
+            Assert.Equal([true, true, isKfac, isKfac, isKfac, isKfac, true], seconds[..7].Select(static time => time > 0));
+            Assert.InRange(seconds.Sum() / result.GetProperty("medianSeconds").GetDouble(), 0.9, 1);
+        });
+        Assert.Contains("curvaturePass", _kfac.Run(["bench", "step", "mnist-mlp", "--batch", "3", "--phases", .. _quick]).Output, StringComparison.Ordinal);
     }
 
     [Fact]

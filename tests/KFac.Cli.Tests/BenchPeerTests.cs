@@ -47,7 +47,8 @@ public sealed class BenchPeerTests : IDisposable
         JsonElement json = _kfac.RunJson(["bench", "step", "mnist-autoencoder", "--batch", "2", "--against", _kfac["python"], .. _quick]);
         Assert.Equal(
             [0.5, 0.5, 0.05],
-            json.GetProperty("results").EnumerateArray().Select(static result => result.GetProperty("peer").GetProperty("medianSeconds").GetDouble()));
+            json.GetProperty("results").EnumerateArray().Take(3).Select(static result => result.GetProperty("peer").GetProperty("medianSeconds").GetDouble()));
+        Assert.All(json.GetProperty("results").EnumerateArray().Skip(3), static result => Assert.Equal(JsonValueKind.Null, result.GetProperty("peer").ValueKind));
         JsonElement request = JsonDocument.Parse(File.ReadAllLines(_kfac["requests"])[1]).RootElement;
         Assert.Equal("[784,1000,500,250,30,250,500,1000,784]", request.GetProperty("widths").GetRawText());
         Assert.Equal("[3,7]", request.GetProperty("linearLayers").GetRawText());

@@ -32,6 +32,9 @@ internal abstract class BenchCase : IDisposable
     /// <summary>The sizes and names that the peer's script prepares this case from; null where it has none like it.</summary>
     public abstract JsonObject? PeerRequest { get; }
 
+    /// <summary>Seconds that each part of one unit of work took, medians over all runs; null where parts are not told apart.</summary>
+    public virtual IReadOnlyList<PhaseMeasurement>? Phases => null;
+
     /// <summary>Gives the work to the device's default stream.</summary>
     public abstract void Run();
 

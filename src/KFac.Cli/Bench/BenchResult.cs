@@ -25,6 +25,7 @@ internal sealed record BenchResult(
 /// <param name="Error">Root mean square of the distance from float64, in units of 2⁻²⁴ and of the sum of the terms' magnitudes;
 /// null without <c>--errors</c>.</param>
 /// <param name="Peer">Null without <c>--against</c>.</param>
+/// <param name="Phases">Parts of a training step, see <see cref="KFac.Engine.StepPhase"/>; left out without <c>--phases</c>.</param>
 internal sealed record BenchMeasurement(
     string Operation,
     string Shape,
@@ -34,16 +35,21 @@ internal sealed record BenchMeasurement(
     double? GBps,
     double? ShareOfLimit,
     double? Error,
-    PeerMeasurement? Peer)
+    PeerMeasurement? Peer,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<PhaseMeasurement>? Phases)
 {
     public static BenchMeasurement Of(BenchCase each, double seconds, MachineLimits limits, double? error, PeerMeasurement? peer)
     {
         double? gflops = each.Operations / seconds * 1e-9;
         double? gBps = each.Bytes / seconds * 1e-9;
         double? share = gBps / (each.ReadsOnly ? limits.ReadGBps : limits.CopyGBps) ?? gflops / limits.Gflops;
-        return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, share, error, peer);
+        return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, share, error, peer, each.Phases);
     }
 }
+
+/// <summary>One part of a case.</summary>
+/// <param name="MedianSeconds">Of one unit of work, median over runs.</param>
+internal sealed record PhaseMeasurement(string Phase, double MedianSeconds);
 
 /// <summary>The peer on the same case, in rounds between ours.</summary>
 /// <param name="Form">Which way of doing it was timed, where the peer has several; else null.</param>

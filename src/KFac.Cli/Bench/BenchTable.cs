@@ -33,6 +33,32 @@ internal static class BenchTable
         {
             console.Write(Table(result));
         }
+
+        if (result.Results is [{ Phases: not null }, ..])
+        {
+            console.Write(PhaseTable(result));
+        }
+    }
+
+    /// <summary>Parts in rows and steps in columns, which are more than one line of a terminal holds.</summary>
+    private static Table PhaseTable(BenchResult result)
+    {
+        Table table = new Table().Border(TableBorder.Simple);
+        table.AddColumn(Column("ms"));
+        foreach (BenchMeasurement each in result.Results)
+        {
+            string name = each.Operation.Replace("step ", string.Empty, StringComparison.Ordinal);
+            table.AddColumn(new TableColumn(Markup.Escape($"{name} {each.Approximation}")).RightAligned());
+        }
+
+        IReadOnlyList<PhaseMeasurement> phases = result.Results[0].Phases!;
+        for (int phase = 0; phase < phases.Count; phase++)
+        {
+            int row = phase;
+            table.AddRow([phases[row].Phase, .. result.Results.Select(each => ThreeDigits(each.Phases![row].MedianSeconds * 1e3))]);
+        }
+
+        return table;
     }
 
     private static bool HasPeer(BenchResult result) => result.Results is [{ Peer: not null }, ..];

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using KFac.Engine;
 using KFac.Kernels;
 using KFac.Nn;
 
@@ -8,8 +7,6 @@ namespace KFac.Cli;
 /// <summary><c>kfac bench step WORKLOAD</c>: an SGD step, and K-FAC steps with factors and inverses every step or every tenth, reduce and expand where they differ.</summary>
 internal sealed class BenchStepCommand : BenchCommand
 {
-    private static readonly int[] _intervals = [1, 10];
-
     private readonly Argument<string> _workload = new("WORKLOAD")
     {
         Description = string.Join(" or ", Workload.All.Select(static workload => workload.Name)) + ".",
@@ -18,11 +15,17 @@ internal sealed class BenchStepCommand : BenchCommand
     private readonly Option<int?> _batch = OptionFactory.OptionalNumber<int>(
         "--batch", "N", "Examples in the mini-batch.", static value => value >= 1, "a whole number, at least 1");
 
+    private readonly Option<bool> _phases = new("--phases")
+    {
+        Description = "Also time the parts of a step: forward, backward, curvature pass, factors, inverses, precondition, update.",
+    };
+
     public BenchStepCommand()
         : base("step", "Time training steps: SGD, and K-FAC with one Monte-Carlo sample.")
     {
         Add(_workload);
         Add(_batch);
+        Add(_phases);
     }
 
     /// <inheritdoc/>
@@ -36,13 +39,11 @@ internal sealed class BenchStepCommand : BenchCommand
             throw new UsageException($"--batch is '{workload.BatchSize}'; wanted at most {problem.CountOf(DataPart.Train)}.");
         }
 
-        SharingApproximation?[] approximations = workload.SharesWeights ? [SharingApproximation.Reduce, SharingApproximation.Expand] : [null];
+        bool phases = context.IsGiven(_phases);
         return
         [
-            device => new StepCase(device, workload, problem, 0, null, context.Seed),
-            .. from interval in _intervals
-               from approximation in approximations
-               select (Func<Device, BenchCase>)(device => new StepCase(device, workload, problem, interval, approximation, context.Seed)),
+            .. StepVariant.All(workload.SharesWeights).Select(
+                variant => (Func<Device, BenchCase>)(device => new StepCase(device, workload, problem, variant, context.Seed, phases))),
         ];
     }
 

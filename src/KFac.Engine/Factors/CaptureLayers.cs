@@ -12,6 +12,9 @@ internal sealed class CaptureLayers(ICurvatureModel model, FactorOptions options
     /// <summary>Whether no output gradients are captured.</summary>
     public bool IsForwardOnly { get; } = options.Kind == CurvatureKind.ForwardOnly;
 
+    /// <summary>Is told when factors are being worked on.</summary>
+    public IStepClock? Clock { get; } = options.Clock;
+
     public KroneckerLayer this[int layer] => Model.Layers[layer];
 
     /// <summary>The layer's override, the model's, or the setting of the loss, in this order.</summary>

@@ -19,6 +19,9 @@ public record FactorOptions
     /// <summary>m of the bias-corrected moving average, from 0 to less than 1; 0 is the current mini-batch alone.</summary>
     public double MovingAverage { get; init; }
 
+    /// <summary>Is told when a part of the work begins; null for nobody.</summary>
+    public IStepClock? Clock { get; init; }
+
     /// <summary>Throws when a value is out of range.</summary>
     /// <exception cref="ArgumentException">Names the value, what was given and what is wanted.</exception>
     public virtual void Validate()

@@ -70,6 +70,13 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
     public void OutputGradients(int layer, in LayerRows rows)
     {
         _layers.Check(layer, rows, isInput: false);
+        StepPhase pass = _layers.Clock?.Begin(StepPhase.Factors) ?? default;
+        Stage(layer, rows);
+        _layers.Clock?.Begin(pass);
+    }
+
+    private void Stage(int layer, in LayerRows rows)
+    {
         _guard.Search(_layers[layer].Name, Quantity, rows.Rows);
         double divisor = _samples * (_reduction == LossReduction.Mean ? (double)_layers.Model.LossTerms : 1);
         SharingApproximation approximation = _layers.ApproximationOf(layer);

@@ -171,7 +171,9 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         if (!delivered)
         {
             _gradients.Begin();
+            StepPhase outer = _options.Clock?.Begin(StepPhase.CurvaturePass) ?? default;
             _model.CaptureOutputGradients(_options.Kind, _options.Samples, key, _gradients);
+            _options.Clock?.Begin(outer);
         }
 
         _gradients.Check();

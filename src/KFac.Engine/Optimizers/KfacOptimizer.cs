@@ -95,6 +95,8 @@ public sealed class KfacOptimizer : IOptimizer
             throw new ArgumentException("The model is another than the optimizer was made for.", nameof(model));
         }
 
+        IStepClock? clock = _options.Clock;
+        clock?.Begin(StepPhase.Other);
         bool byRows = _rows.Hold(parameters);
         if (!byRows)
         {
@@ -103,17 +105,21 @@ public sealed class KfacOptimizer : IOptimizer
 
         if (_intervals.UpdatesFactors(_step))
         {
+            clock?.Begin(StepPhase.Factors);
             _factors.Update(new PhiloxKey(_options.Seed, SampleSequences + (ulong)_step));
         }
 
         if (_intervals.UpdatesInverses(_step))
         {
+            clock?.Begin(StepPhase.Inverses);
             _inverses.Update(_factors.Pairs);
         }
 
+        clock?.Begin(StepPhase.Precondition);
         Precondition(parameters, byRows);
         _others.Precondition(parameters, _step + 1, _direction);
         ClipByKl(parameters, learningRate);
+        clock?.Begin(StepPhase.Update);
         var momentum = new MomentumStep(
             (float)learningRate, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
         ParameterUpdate.Momentum(_stream, momentum, _direction, _velocity, parameters.Values);

@@ -34,6 +34,9 @@ public sealed class TrainingPass : IDisposable
         _work = () => GiveWork(null);
     }
 
+    /// <summary>Is told when forward and backward pass begin; null for nobody. Passes are not recorded then, since the two would be one.</summary>
+    public IStepClock? Clock { get; init; }
+
     /// <summary>How many passes were replayed.</summary>
     public long Replays { get; private set; }
 
@@ -42,7 +45,7 @@ public sealed class TrainingPass : IDisposable
     public void Run(ITrainingSink? sink)
     {
         bool alone = sink is null || sink.MayBeLeftOut;
-        if (alone && _batch.IsRepeatable && !_refused && (IsRecorded() || TryRecord()))
+        if (alone && Clock is null && _batch.IsRepeatable && !_refused && (IsRecorded() || TryRecord()))
         {
             _stream.Replay(_recorded!);
             _replayable = (_batch.Count, _network.Mark);
@@ -63,9 +66,11 @@ public sealed class TrainingPass : IDisposable
 
     private void GiveWork(ITrainingSink? sink)
     {
+        Clock?.Begin(StepPhase.Forward);
         _batch.Forward(_network);
         _network.SetTargets(_batch.Targets);
         _network.SumLosses();
+        Clock?.Begin(StepPhase.Backward);
         _network.Backward(sink);
     }
 
