@@ -110,6 +110,17 @@ public sealed class TrainCommandTests : IDisposable
     }
 
     [Fact]
+    public void Parameters_without_Kronecker_structure_follow_the_workloads_rule_unless_told_otherwise()
+    {
+        string[] arguments = ["copy-transformer", "--batch", "4", "--steps", "2", "--evaluate-train", "4"];
+        double usual = Loss([]);
+        Assert.Equal(usual, Loss(["--other-parameters", "diagonal"]));
+        Assert.NotEqual(usual, Loss(["--other-parameters", "first-order"]));
+
+        double Loss(string[] more) => Train([.. arguments, .. more]).GetProperty("metrics").GetProperty("validationLoss").GetDouble();
+    }
+
+    [Fact]
     public void A_target_that_is_missed_is_a_failure()
     {
         CommandResult result = _cli.Run("train", "mnist-mlp", "--hidden", "8", "--steps", "1", "--target", "validationAccuracy=1", "--json");

@@ -46,12 +46,11 @@ internal sealed class TrainArguments
     private readonly Option<int?> _inverseInterval = Count("--inverse-interval", "Steps between inversions of the factors.");
     private readonly Option<double?> _klClip = Positive("--kl-clip", "κ", "KL clipping of K-FAC's updates.");
 
-    private readonly Option<string> _otherParameters = OptionFactory.Choice(
+    private readonly Option<string?> _otherParameters = OptionFactory.OptionalText(
         "--other-parameters",
-        "K-FAC's rule for parameters without Kronecker structure: their gradient, or that over the root of its second moment.",
-        "first-order",
-        "first-order",
-        "diagonal");
+        "K-FAC's rule for parameters without Kronecker structure: their gradient, or that over the root of its second moment; the workload's own when absent.",
+        static text => text is "first-order" or "diagonal" ? text : null,
+        "first-order or diagonal");
 
     private readonly Option<double?> _otherRate = Positive("--other-rate", "R", "Learning rate of those parameters over that of the others.");
     private readonly Option<double?> _gradientClip = Positive("--gradient-clip", "C", "Largest norm of the gradient.");
@@ -209,7 +208,12 @@ internal sealed class TrainArguments
             InverseInterval = context.Get(_inverseInterval) ?? settings.InverseInterval,
             KlClip = context.Get(_klClip) ?? settings.KlClip,
             OtherRate = context.Get(_otherRate) ?? settings.OtherRate,
-            OtherParameters = context.Required(_otherParameters) == "diagonal" ? OtherParameterRule.Diagonal : OtherParameterRule.FirstOrder,
+            OtherParameters = context.Get(_otherParameters) switch
+            {
+                "diagonal" => OtherParameterRule.Diagonal,
+                "first-order" => OtherParameterRule.FirstOrder,
+                _ => settings.OtherParameters,
+            },
             Approximation = context.Required(_approx) == "reduce" ? SharingApproximation.Reduce : SharingApproximation.Expand,
             DampingStyle = context.Required(_dampingStyle) switch
             {
