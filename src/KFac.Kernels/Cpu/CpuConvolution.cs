@@ -22,8 +22,22 @@ internal sealed class CpuConvolution(CpuDevice device) : IConvolutionKernel
 
     public void WeightGradient(in ConvolutionArguments arguments)
     {
-        var gradient = new PatchGradient(device, Patches(arguments), arguments);
-        gradient.Run();
+        PatchGrid patches = Patches(arguments);
+        if (arguments.Y.Columns == 0)
+        {
+            return;
+        }
+
+        if (PixelGradient.Suits(patches))
+        {
+            var gradient = new PixelGradient(device, patches, arguments);
+            gradient.Run();
+        }
+        else
+        {
+            var gradient = new PatchGradient(device, patches, arguments);
+            gradient.Run();
+        }
     }
 
     private static PatchGrid Patches(in ConvolutionArguments arguments)

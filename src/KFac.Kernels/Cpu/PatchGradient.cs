@@ -25,19 +25,17 @@ internal unsafe struct PatchGradient
     private readonly CpuDevice _device;
     private readonly PatchGrid _grid;
     private readonly ConvolutionArguments _arguments;
-    private readonly ConvolutionWeights _result;
     private readonly int _rows;
     private readonly int _columnsPerTask;
     private readonly int _columnTasks;
     private readonly int _parts;
-    private float* _sums;
+    private GradientSums _sums;
 
     public PatchGradient(CpuDevice device, in PatchGrid grid, in ConvolutionArguments arguments)
     {
         _device = device;
         _grid = grid;
         _arguments = arguments;
-        _result = new ConvolutionWeights(arguments, isAdjoint: false);
         _rows = arguments.Y.Rows;
         _columnsPerTask = GemmCore.EvenPart(grid.Columns, MostColumns, GemmCore.WidestPanel);
         _columnTasks = (grid.Columns + _columnsPerTask - 1) / _columnsPerTask;
@@ -49,16 +47,10 @@ internal unsafe struct PatchGradient
 
     public void Run()
     {
-        if (Outputs == 0)
-        {
-            return;
-        }
-
-        using ScratchLease sums = _device.Scratch.Rent((long)_parts * Outputs * _grid.Columns * sizeof(float));
-        _sums = sums.As<float>();
-        void* context = Unsafe.AsPointer(ref this);
-        _device.Workers.Run(_columnTasks * _parts, &Multiply, context);
-        _device.Workers.Run(Outputs, &Write, context);
+        using ScratchLease lease = _device.Scratch.Rent(GradientSums.Bytes(_grid, Outputs, _parts));
+        _sums = new GradientSums(_device, _grid, _arguments, _parts, lease.As<float>());
+        _device.Workers.Run(_columnTasks * _parts, &Multiply, Unsafe.AsPointer(ref this));
+        _sums.Write();
     }
 
     private static void Multiply(void* context, int task)
@@ -87,7 +79,7 @@ internal unsafe struct PatchGradient
         int columns = Math.Min(_columnsPerTask, _grid.Columns - column);
         int first = (int)((long)_rows * part / _parts);
         int end = (int)((long)_rows * (part + 1) / _parts);
-        float* sums = _sums + ((long)part * Outputs * _grid.Columns) + column;
+        float* sums = _sums.Of(part, 0) + column;
         long patches = (long)RowsPerBlock * _columnsPerTask;
         long gradients = (long)RowsPerBlock * ((Outputs + TTile.Columns - 1) / TTile.Columns * TTile.Columns);
         using ScratchLease lease = _device.Scratch.Rent((patches + gradients) * sizeof(float));
@@ -133,42 +125,5 @@ internal unsafe struct PatchGradient
                 TTile.Write(edge, rows, width, new TileTarget(1, beta, target, _grid.Columns));
             }
         }
-    }
-
-    /// <summary>Adds the parts of one output channel, in the order of the weights.</summary>
-    private static void Write(void* context, int output)
-    {
-        ref PatchGradient p = ref Unsafe.AsRef<PatchGradient>(context);
-        float beta = p._arguments.Beta;
-        float* target = p._arguments.Weights.Pointer + ((long)output * p._arguments.Weights.RowStride);
-        int channels = p._grid.Channels;
-        for (int tap = 0; tap < p._result.KernelElements; tap++)
-        {
-            for (int channel = 0; channel < channels; channel++)
-            {
-                float sum = p.Sum(output, (tap * channels) + channel);
-                float* element = target + (channel * p._result.KernelElements) + tap;
-                *element = beta == 0 ? sum : sum + (beta * *element);
-            }
-        }
-
-        if (p._grid.HasOnes)
-        {
-            float sum = p.Sum(output, p._grid.Pixels);
-            target[p._grid.Pixels] = beta == 0 ? sum : sum + (beta * target[p._grid.Pixels]);
-        }
-    }
-
-    private readonly float Sum(int output, int column)
-    {
-        float* sums = _sums + ((long)output * _grid.Columns) + column;
-        float sum = *sums;
-        for (int part = 1; part < _parts; part++)
-        {
-            sums += (long)Outputs * _grid.Columns;
-            sum += *sums;
-        }
-
-        return sum;
     }
 }

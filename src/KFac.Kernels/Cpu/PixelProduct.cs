@@ -41,6 +41,7 @@ internal unsafe struct PixelProduct
     private int _tileRows;
     private float* _packed;
     private TapRun* _runs;
+    private long* _lineOffsets;
 
     /// <param name="images">Images of the grid.</param>
     public PixelProduct(CpuDevice device, in PatchGrid grid, int images, in ConvolutionWeights weights, in PatchTarget target)
@@ -89,10 +90,18 @@ internal unsafe struct PixelProduct
         _panels = (_columns + _width - 1) / _width;
         _tileRows = GemmCore.EvenPart(_grid.Width, PixelTile<TSimd, TVector>.MostRows, 1);
         int tiles = (_grid.Width + _tileRows - 1) / _tileRows;
-        long packedBytes = _panels * PanelElements * sizeof(float);
-        using ScratchLease lease = _device.Scratch.Rent(packedBytes + ((long)tiles * _grid.Across.Count * sizeof(TapRun)));
+        long packedBytes = (_panels * PanelElements * sizeof(float) + 63) / 64 * 64;
+        long offsetBytes = 2L * _grid.Down.Count * sizeof(long);
+        using ScratchLease lease = _device.Scratch.Rent(packedBytes + offsetBytes + ((long)tiles * _grid.Across.Count * sizeof(TapRun)));
         _packed = lease.As<float>();
-        _runs = (TapRun*)(lease.As<byte>() + packedBytes);
+        _lineOffsets = (long*)(lease.As<byte>() + packedBytes);
+        _runs = (TapRun*)(lease.As<byte>() + packedBytes + offsetBytes);
+        for (int line = 0; line < _grid.Down.Count; line++)
+        {
+            _lineOffsets[2 * line] = (long)line * _grid.Down.Spacing * _grid.SourceWidth * _grid.Stride;
+            _lineOffsets[(2 * line) + 1] = (long)line * _grid.Across.Count * _grid.Channels * _width;
+        }
+
         for (int tile = 0; tile < tiles; tile++)
         {
             int x = tile * _tileRows;
@@ -135,21 +144,18 @@ internal unsafe struct PixelProduct
     }
 
     /// <summary>A line of positions times some lines of the kernel.</summary>
-    [SkipLocalsInit]
     private readonly void MultiplyLine<TSimd, TVector>(int panel, int line, StepRange kernel)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
-        float* edge = stackalloc float[8 * 3 * TSimd.Count];
         int image = line / _grid.Height;
         int y = (line - (image * _grid.Height)) * _grid.Step;
         (int firstMet, int endMet) = _grid.Down.Inside(y, _grid.SourceHeight);
         StepRange met = kernel.Intersect(new StepRange(firstMet, endMet));
         int column = panel * _width;
         int columns = Math.Min(_width, _columns - column);
-        int vectors = (columns + TSimd.Count - 1) / TSimd.Count;
         float* weights = _packed + (panel * PanelElements);
-        float* met0 = _grid.Pixel(image, y + _grid.Down.Offset + (met.Start * _grid.Down.Spacing), 0);
+        float* pixels = _grid.Pixel(image, y + _grid.Down.Offset, _grid.Across.Offset);
         long ldc = _target.Step * _target.Stride;
         for (int x = 0; x < _grid.Width; x += _tileRows)
         {
@@ -165,25 +171,32 @@ internal unsafe struct PixelProduct
 
             for (int i = 0; i < runs.Length && met.Count > 0 && runs[i].Taps > 0; i++)
             {
-                ref readonly TapRun run = ref runs[i];
-                var lines = new TileLines(
-                    met.Count, run.Taps * _grid.Channels, (long)_grid.Down.Spacing * _grid.SourceWidth * _grid.Stride, (long)_grid.Across.Count * _grid.Channels * _width);
-                float* a = met0 + ((((x + run.First) * _grid.Step) + _grid.Across.Offset + (run.Tap * _grid.Across.Spacing)) * _grid.Stride);
-                float* b = weights + ((((long)met.Start * _grid.Across.Count) + run.Tap) * _grid.Channels * _width);
-                float* target = c + (run.First * ldc);
-                if (columns == vectors * TSimd.Count)
-                {
-                    PixelTile<TSimd, TVector>.Multiply(run.Rows, vectors, lines, a, _grid.Step * _grid.Stride, b, _width, beta, target, ldc);
-                }
-                else
-                {
-                    PixelTile<TSimd, TVector>.Multiply(run.Rows, vectors, lines, a, _grid.Step * _grid.Stride, b, _width, 0, edge, 3 * TSimd.Count);
-                    TileRow<TSimd, TVector, ThreeVectors>.Write(edge, run.Rows, columns, new TileTarget(1, beta, target, ldc));
-                }
-
+                TapRun run = runs[i];
+                var lines = new TileLines((nint)(_lineOffsets + (2 * met.Start)), met.Count, run.Taps * _grid.Channels, 1, _width);
+                float* a = pixels + ((((x + run.First) * _grid.Step) + (run.Tap * _grid.Across.Spacing)) * _grid.Stride);
+                float* b = weights + ((long)run.Tap * _grid.Channels * _width);
+                MultiplyTile<TSimd, TVector>(run.Rows, columns, lines, a, b, beta, c + (run.First * ldc), ldc);
                 beta = 1;
             }
         }
+    }
+
+    [SkipLocalsInit]
+    private readonly void MultiplyTile<TSimd, TVector>(int rows, int columns, in TileLines lines, float* a, float* b, float beta, float* c, long ldc)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int vectors = (columns + TSimd.Count - 1) / TSimd.Count;
+        long strideA = _grid.Step * _grid.Stride;
+        if (columns == vectors * TSimd.Count)
+        {
+            PixelTile<TSimd, TVector>.Multiply(rows, vectors, lines, a, strideA, b, beta, c, ldc);
+            return;
+        }
+
+        float* edge = stackalloc float[8 * 3 * TSimd.Count];
+        PixelTile<TSimd, TVector>.Multiply(rows, vectors, lines, a, strideA, b, 0, edge, 3 * TSimd.Count);
+        TileRow<TSimd, TVector, ThreeVectors>.Write(edge, rows, columns, new TileTarget(1, beta, c, ldc));
     }
 
     /// <summary>What products are added to: the bias, or <c>β·C</c>.</summary>
@@ -248,7 +261,7 @@ internal readonly record struct TapRun(int Tap, int Taps, int First, int Rows)
     }
 
     /// <summary>Positions of a tile at which a tap meets a pixel.</summary>
-    private static StepRange Met(in PatchGrid grid, int tap, int x, int rows)
+    public static StepRange Met(in PatchGrid grid, int tap, int x, int rows)
     {
         int pixel = (x * grid.Step) + grid.Across.Offset + (tap * grid.Across.Spacing);
         int first = pixel >= 0 ? 0 : (grid.Step - 1 - pixel) / grid.Step;

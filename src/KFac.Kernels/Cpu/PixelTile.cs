@@ -2,15 +2,17 @@ using System.Runtime.CompilerServices;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>Lines of elements that a <see cref="PixelTile{TSimd, TVector}"/> passes over, the same for each of its rows.</summary>
+/// <summary>Lines of pixels or elements that a <see cref="PixelTile{TSimd, TVector}"/> passes over.</summary>
+/// <param name="Offsets">Two for each line: elements from A's and from B's base to its first.</param>
 /// <param name="Count">Lines.</param>
-/// <param name="Run">Elements of a line, which lie behind each other.</param>
-/// <param name="Step">Elements from a line to the next.</param>
-/// <param name="WeightStep">The same of the weights.</param>
-internal readonly record struct TileLines(int Count, int Run, long Step, long WeightStep);
+/// <param name="Run">Steps along a line.</param>
+/// <param name="StepA">Elements of A from a step to the next.</param>
+/// <param name="StepB">Elements of B from a step to the next.</param>
+internal readonly record struct TileLines(nint Offsets, int Count, int Run, long StepA, long StepB);
 
-/// <summary>A register tile of a convolution: some pixels by up to three vectors of output channels, summed over lines of pixels that are read where they lie.</summary>
-/// <remarks>Eight pixels where there are 32 registers, four where there are 16, or fewer: each number is compiled apart.</remarks>
+/// <summary>A register tile of a convolution: a few rows by up to three vectors of columns, summed over lines of pixels that are read where they lie.</summary>
+/// <remarks>Eight rows where there are 32 registers, four where there are 16, or fewer: each number is compiled apart. Rows are pixels and steps channels where
+/// patches meet weights; rows are channels and steps pixels where pixels meet pixels.</remarks>
 internal static unsafe class PixelTile<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
@@ -21,62 +23,61 @@ internal static unsafe class PixelTile<TSimd, TVector>
     /// <summary><c>C ← Σ aᵢ(p)·b(p) + β·C</c>; C is not read where β is 0.</summary>
     /// <param name="rows">1 to <see cref="MostRows"/>.</param>
     /// <param name="vectors">1 to 3.</param>
-    /// <param name="a">First element of the first row's first line.</param>
-    /// <param name="strideA">Elements from a row to the next.</param>
-    /// <param name="b">A row of weights for every element, <paramref name="strideB"/> apart.</param>
+    /// <param name="a">The first row's base; a row is <paramref name="strideA"/> elements from the next.</param>
+    /// <param name="b">The columns' base, where columns are adjacent.</param>
     public static void Multiply(
-        int rows, int vectors, in TileLines lines, float* a, long strideA, float* b, long strideB, float beta, float* c, long ldc)
+        int rows, int vectors, in TileLines lines, float* a, long strideA, float* b, float beta, float* c, long ldc)
     {
         switch (rows)
         {
             case 1:
-                Multiply<OneRow>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<OneRow>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
             case 2:
-                Multiply<TwoRows>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<TwoRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
             case 3:
-                Multiply<ThreeRows>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<ThreeRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
             case 4:
-                Multiply<FourRows>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<FourRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
             case 5:
-                Multiply<FiveRows>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<FiveRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
             case 6:
-                Multiply<SixRows>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<SixRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
             case 7:
-                Multiply<SevenRows>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<SevenRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
             default:
-                Multiply<EightRows>(vectors, lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<EightRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
         }
     }
 
     private static void Multiply<TRows>(
-        int vectors, in TileLines lines, float* a, long strideA, float* b, long strideB, float beta, float* c, long ldc)
+        int vectors, in TileLines lines, float* a, long strideA, float* b, float beta, float* c, long ldc)
         where TRows : struct, ITileRows
     {
         switch (vectors)
         {
             case 1:
-                Multiply<TRows, OneVector>(lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<TRows, OneVector>(lines, a, strideA, b, beta, c, ldc);
                 break;
             case 2:
-                Multiply<TRows, TwoVectors>(lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<TRows, TwoVectors>(lines, a, strideA, b, beta, c, ldc);
                 break;
             default:
-                Multiply<TRows, ThreeVectors>(lines, a, strideA, b, strideB, beta, c, ldc);
+                Multiply<TRows, ThreeVectors>(lines, a, strideA, b, beta, c, ldc);
                 break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Multiply<TRows, TVectors>(
-        in TileLines lines, float* a, long strideA, float* b, long strideB, float beta, float* c, long ldc)
+        in TileLines lines, float* a, long strideA, float* b, float beta, float* c, long ldc)
         where TRows : struct, ITileRows
         where TVectors : struct, ITileVectors
     {
@@ -90,8 +91,8 @@ internal static unsafe class PixelTile<TSimd, TVector>
         TVector c70 = TSimd.Zero, c71 = TSimd.Zero, c72 = TSimd.Zero;
         for (int line = 0; line < lines.Count; line++)
         {
-            float* pa = a + (line * lines.Step);
-            float* pb = b + (line * lines.WeightStep);
+            float* pa = a + ((long*)lines.Offsets)[2 * line];
+            float* pb = b + ((long*)lines.Offsets)[(2 * line) + 1];
             for (int step = lines.Run; step > 0; step--)
             {
                 TVector b0 = TSimd.Load(pb);
@@ -133,8 +134,8 @@ internal static unsafe class PixelTile<TSimd, TVector>
                     TileRow<TSimd, TVector, TVectors>.MultiplyAdd(pa[7 * strideA], b0, b1, b2, ref c70, ref c71, ref c72);
                 }
 
-                pa++;
-                pb += strideB;
+                pa += lines.StepA;
+                pb += lines.StepB;
             }
         }
 
