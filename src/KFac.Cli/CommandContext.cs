@@ -23,7 +23,7 @@ internal sealed class CommandContext(
     public CancellationToken Cancellation => cancellation;
 
     /// <summary>For progress and warnings: standard error.</summary>
-    public IAnsiConsole Progress { get; } = Console(error);
+    public IAnsiConsole Progress { get; } = ConsoleText.Open(error);
 
     /// <summary>The command line that was given.</summary>
     public string CommandText => $"kfac {string.Join(' ', parse.Tokens)}";
@@ -57,14 +57,7 @@ internal sealed class CommandContext(
         }
         else
         {
-            forPeople(Console(output));
+            forPeople(ConsoleText.Open(output));
         }
-    }
-
-    private static IAnsiConsole Console(TextWriter writer)
-    {
-        var target = new AnsiConsoleOutput(writer);
-        AnsiSupport ansi = target.IsTerminal ? AnsiSupport.Detect : AnsiSupport.No;
-        return AnsiConsole.Create(new AnsiConsoleSettings { Out = target, Ansi = ansi });
     }
 }

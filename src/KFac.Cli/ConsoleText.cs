@@ -6,6 +6,23 @@ namespace KFac.Cli;
 /// <summary>How results look to people: two columns, numbers with four digits.</summary>
 internal static class ConsoleText
 {
+    /// <summary>Wider than any table.</summary>
+    private const int UnfoldedWidth = 1 << 14;
+
+    /// <summary>A console that folds lines to a terminal's width; what goes to a file or a pipe keeps its natural width.</summary>
+    public static IAnsiConsole Open(TextWriter writer)
+    {
+        var target = new AnsiConsoleOutput(writer);
+        AnsiSupport ansi = target.IsTerminal ? AnsiSupport.Detect : AnsiSupport.No;
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = target, Ansi = ansi });
+        if (!target.IsTerminal)
+        {
+            console.Profile.Width = UnfoldedWidth;
+        }
+
+        return console;
+    }
+
     /// <summary>One line a field, names aligned.</summary>
     public static void WriteFields(this IAnsiConsole console, params ReadOnlySpan<(string Name, string Value)> fields)
     {

@@ -112,6 +112,7 @@ internal sealed class KfacApplication
     private static string Describe(Exception exception) => exception switch
     {
         OperationCanceledException => "cancelled.",
+        ArgumentException { ParamName: string parameter } => exception.Message.Replace($" (Parameter '{parameter}')", string.Empty, StringComparison.Ordinal),
         OutOfMemoryException => $"out of memory: {exception.Message}",
         _ => exception.Message,
     };

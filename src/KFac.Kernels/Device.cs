@@ -20,6 +20,9 @@ public abstract class Device : IDisposable
     /// <summary>The stream that work goes to when the caller does not make one.</summary>
     public abstract DeviceStream DefaultStream { get; }
 
+    /// <summary>Whether it has shapes only, no memory and no arithmetic: see <see cref="OpenPlan"/>.</summary>
+    public virtual bool IsPlan => false;
+
     /// <summary>True once the device has been disposed; it then refuses work and memory, while its buffers can still be given back.</summary>
     public bool IsDisposed { get; private set; }
 
@@ -36,6 +39,10 @@ public abstract class Device : IDisposable
     /// <exception cref="DeviceUnavailableException">The device is known but cannot be used here; the message says why.</exception>
     public static Device Open(string name, DeviceOptions? options = null) =>
         DeviceCatalog.Open(name, options ?? new DeviceOptions());
+
+    /// <summary>Opens a device that checks shapes and hands out views, but has no memory and computes nothing: arenas on it count what a
+    /// network's forward and backward passes would take. What is read from it is zero.</summary>
+    public static Device OpenPlan() => new Planning.PlanningDevice();
 
     /// <summary>Allocates a block that starts at a 64-byte boundary.</summary>
     /// <exception cref="OutOfMemoryException">The device has no room; the device stays usable.</exception>

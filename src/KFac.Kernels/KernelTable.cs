@@ -43,6 +43,8 @@ internal sealed record KernelTable
 
     public ILayerNormKernel? LayerNorm { get; init; }
 
+    public IWeightNormKernel? WeightNorm { get; init; }
+
     public ISparseProductKernel? SparseProduct { get; init; }
 
     public ISparseMaximumKernel? SparseMaximum { get; init; }

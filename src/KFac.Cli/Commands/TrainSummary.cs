@@ -1,10 +1,9 @@
-using KFac.Kernels;
 using KFac.Nn;
 using Spectre.Console;
 
 namespace KFac.Cli;
 
-/// <summary><c>kfac train WORKLOAD --summary</c>: what the workload's model consists of and what memory training it takes.</summary>
+/// <summary><c>kfac train WORKLOAD --summary</c>: what the workload's model consists of and what memory training it takes, none of which is allocated.</summary>
 /// <remarks>JSON: <c>{layers: [{name, inputWidth, outputWidth, hasBias, parameters, inputFactorSize, outputFactorSize,
 /// hasDiagonalOutput}], otherParameters: [{name, parameters}], parameters, factorElements, parameterBytes, factorBytes,
 /// inverseBytes, stepBytes}</c>.</remarks>
@@ -13,8 +12,7 @@ internal static class TrainSummary
     public static int Run(CommandContext context, Workload workload, string? dataDirectory)
     {
         TrainingProblem problem = workload.Load(dataDirectory, context.Seed);
-        using Device device = context.OpenDevice();
-        ModelSummary summary = ModelSummary.Of(device, workload, problem, context.Seed);
+        ModelSummary summary = ModelSummary.Of(workload, problem);
         context.Report(summary, CliJson.Default.ModelSummary, console => Print(console, summary));
         return ExitCode.Success;
     }

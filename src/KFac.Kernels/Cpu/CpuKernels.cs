@@ -21,6 +21,7 @@ internal static class CpuKernels
         BernoulliCrossEntropy = new CpuBernoulliCrossEntropy(device),
         Attention = new CpuAttention(device),
         LayerNorm = new CpuLayerNorm(device),
+        WeightNorm = new CpuWeightNorm(device),
         SparseProduct = new CpuSparseProduct(device),
         SparseMaximum = new CpuSparseMaximum(device),
         Reduction = new CpuReduction(device),

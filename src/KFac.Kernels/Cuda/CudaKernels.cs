@@ -19,6 +19,7 @@ internal static class CudaKernels
         SoftmaxCrossEntropy = new CudaSoftmaxCrossEntropy(stream),
         BernoulliCrossEntropy = new CudaBernoulliCrossEntropy(stream),
         LayerNorm = new CudaLayerNorm(stream),
+        WeightNorm = new CudaWeightNorm(stream),
         SparseProduct = new CudaSparseProduct(stream),
         Attention = new CudaAttention(stream),
         RowGather = new CudaRowGather(stream),

@@ -7,6 +7,9 @@ namespace KFac.Nn;
 /// </remarks>
 public static class NodeDataDirectory
 {
+    /// <summary>Classes are below it: each becomes an output of a network.</summary>
+    private const int MostClasses = 1 << 16;
+
     /// <summary>Reads the directory.</summary>
     /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
     /// <exception cref="FileNotFoundException">A file is missing; the message names it.</exception>
@@ -25,10 +28,10 @@ public static class NodeDataDirectory
         CheckFinite(features);
         NumberTable<int> labels = NumberCsv<int>.Read(OgbFolder.Raw(directory, "node-label"), columns: 1)
             .WithRows(graph.NodeCount, "one per node");
-        int negative = labels.Values.AsSpan().IndexOfAnyExceptInRange(0, int.MaxValue);
-        if (negative >= 0)
+        int stray = labels.Values.AsSpan().IndexOfAnyExceptInRange(0, MostClasses - 1);
+        if (stray >= 0)
         {
-            throw new InvalidDataException($"{labels.Path}: row {negative + 1} is {labels.Values[negative]}; wanted a class from 0 up.");
+            throw new InvalidDataException($"{labels.Path}: row {stray + 1} is {labels.Values[stray]}; wanted a class from 0 to {MostClasses - 1}.");
         }
 
         return new NodeData(

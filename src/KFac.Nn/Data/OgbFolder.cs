@@ -103,7 +103,7 @@ internal static class OgbFolder
         return node >= 0 && node < nodes
             ? node
             : throw new InvalidDataException(
-                $"{ends.Path}: row {edge + 1} names node {node}, but graph {graph} has {nodes}; wanted 0 to {nodes - 1}.");
+                $"{ends.Path}: row {edge + 1} names node {node}, but graph {graph} has {nodes}; wanted {(nodes == 0 ? "no edge of it" : $"0 to {nodes - 1}")}.");
     }
 
     private static string Existing(string directory) => Directory.Exists(directory)

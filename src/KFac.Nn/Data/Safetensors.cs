@@ -7,7 +7,8 @@ namespace KFac.Nn;
 /// <remarks>
 /// Layout: the header's length in bytes as a little-endian uint64, a JSON header that gives each tensor's type, shape and place,
 /// and the little-endian data without holes. Written headers are padded with spaces so that the data begins at a multiple
-/// of 64 bytes. Written is F32; read are F32, F64, F16 and BF16, converted to float32. See <see cref="SafetensorsHeader"/>.
+/// of 64 bytes. Written is F32; read are F32, F64, F16, BF16, and I64, I32, U8 and BOOL, which
+/// PyTorch keeps counts and masks in, converted to float32. See <see cref="SafetensorsHeader"/>.
 /// </remarks>
 public static class Safetensors
 {
@@ -111,6 +112,9 @@ public static class Safetensors
                 "F32" => BinaryPrimitives.ReadSingleLittleEndian(bytes[(4 * i)..]),
                 "F64" => (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]),
                 "F16" => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]),
+                "I64" => BinaryPrimitives.ReadInt64LittleEndian(bytes[(8 * i)..]),
+                "I32" => BinaryPrimitives.ReadInt32LittleEndian(bytes[(4 * i)..]),
+                "U8" or "BOOL" => bytes[i],
                 _ => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16),
             };
         }

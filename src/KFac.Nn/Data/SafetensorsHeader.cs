@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace KFac.Nn;
 
 /// <summary>Where a tensor lies in a safetensors file.</summary>
-/// <param name="Type">F32, F64, F16 or BF16.</param>
+/// <param name="Type">F32, F64, F16, BF16, I64, I32, U8 or BOOL.</param>
 /// <param name="Length">Elements.</param>
 /// <param name="Begin">First byte, counted from the end of the header.</param>
 /// <param name="End">Byte after the last.</param>
@@ -22,9 +22,10 @@ internal static class SafetensorsHeader
     /// <summary>Bytes of an element; 0 for a type that is not read.</summary>
     public static int BytesOf(string type) => type switch
     {
-        "F64" => 8,
-        "F32" => 4,
+        "F64" or "I64" => 8,
+        "F32" or "I32" => 4,
         "F16" or "BF16" => 2,
+        "U8" or "BOOL" => 1,
         _ => 0,
     };
 
@@ -92,7 +93,7 @@ internal static class SafetensorsHeader
         long[] place = [.. value.GetProperty("data_offsets").EnumerateArray().Select(static offset => offset.GetInt64())];
         if (BytesOf(type) == 0)
         {
-            throw new InvalidDataException($"{path}: tensor '{name}' has type {type}; wanted F32, F64, F16 or BF16.");
+            throw new InvalidDataException($"{path}: tensor '{name}' has type {type}; wanted F32, F64, F16, BF16, I64, I32, U8 or BOOL.");
         }
 
         long length = 1;

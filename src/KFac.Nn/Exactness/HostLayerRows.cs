@@ -4,6 +4,7 @@ using KFac.Kernels;
 namespace KFac.Nn;
 
 /// <summary>Copies what one layer hands over to the host, and reduces it as Listing 3.1 of the thesis does.</summary>
+/// <remarks>Images become rows of patches, one for each output position. Rows of a lookup are refused: they are one-hot, as wide as the vocabulary.</remarks>
 internal sealed class HostLayerRows(DeviceStream stream, int layer) : ICaptureSink
 {
     private readonly List<double> _inputs = [];
@@ -41,14 +42,42 @@ internal sealed class HostLayerRows(DeviceStream stream, int layer) : ICaptureSi
 
     private int Append(in LayerRows rows, List<double> destination)
     {
+        if (rows.IsLookup)
+        {
+            throw new NotSupportedException($"Layer {layer} hands over tokens; wanted a layer that multiplies its inputs.");
+        }
+
         var values = new float[rows.Rows.Rows * rows.Rows.Columns];
         stream.Download(rows.Rows, values);
-        foreach (float value in values)
+        foreach (float value in rows.Convolution is ConvolutionShape shape ? Patches(values, shape) : values)
         {
             destination.Add(value * rows.Scale);
         }
 
-        return rows.Rows.Columns;
+        return rows.Convolution?.PatchWidth ?? rows.Rows.Columns;
+    }
+
+    /// <summary>The patches of channels-last images, ordered [channel, kernel row, kernel column]; zeros beyond the edges.</summary>
+    private static float[] Patches(float[] pixels, ConvolutionShape shape)
+    {
+        int images = pixels.Length / shape.ImageElements;
+        var patches = new float[(long)images * shape.Positions * shape.PatchWidth];
+        for (int i = 0; i < patches.Length; i++)
+        {
+            (int row, int element) = (i / shape.PatchWidth, i % shape.PatchWidth);
+            (int image, int position) = (row / shape.Positions, row % shape.Positions);
+            int kernelColumn = element % shape.KernelWidth;
+            int kernelRow = element / shape.KernelWidth % shape.KernelHeight;
+            int channel = element / (shape.KernelWidth * shape.KernelHeight);
+            int y = (position / shape.OutputWidth * shape.Stride) + (kernelRow * shape.Dilation) - shape.Padding;
+            int x = (position % shape.OutputWidth * shape.Stride) + (kernelColumn * shape.Dilation) - shape.Padding;
+            if (y >= 0 && y < shape.Height && x >= 0 && x < shape.Width)
+            {
+                patches[i] = pixels[(((((image * shape.Height) + y) * shape.Width) + x) * shape.Channels) + channel];
+            }
+        }
+
+        return patches;
     }
 
     private static HostMatrix Reduce(List<double> values, int width, int group, double scale)

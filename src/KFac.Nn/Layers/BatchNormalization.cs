@@ -3,7 +3,7 @@ using KFac.Kernels;
 namespace KFac.Nn;
 
 /// <summary>Batch normalisation of every column over the rows of all examples, or of ghost batches of some; keeps every shape.</summary>
-/// <remarks>Parameters <c>name.gain</c> and <c>name.bias</c>, state <c>name.mean</c> and <c>name.variance</c>: running averages that training
+/// <remarks>Parameters <c>name.weight</c> and <c>name.bias</c>, state <c>name.running_mean</c> and <c>name.running_var</c>: running averages that training
 /// updates and evaluation uses (<see cref="Tape.Training"/>). Curvature passes see the statistics of the training forward pass.</remarks>
 public sealed class BatchNormalization : Module
 {
@@ -90,10 +90,10 @@ public sealed class BatchNormalization : Module
         ArgumentNullException.ThrowIfNull(registry);
         if (registry.IsFirstVisit(ref _registry, _name))
         {
-            _gain = registry.AddVector($"{_name}.gain", _width, ParameterInitialization.Constant(InitialGain));
+            _gain = registry.AddVector($"{_name}.weight", _width, ParameterInitialization.Constant(InitialGain));
             _bias = registry.AddVector($"{_name}.bias", _width, ParameterInitialization.Zeros);
-            _mean = registry.AddState($"{_name}.mean", _width, 0f);
-            _variance = registry.AddState($"{_name}.variance", _width, 1f);
+            _mean = registry.AddState($"{_name}.running_mean", _width, 0f);
+            _variance = registry.AddState($"{_name}.running_var", _width, 1f);
         }
     }
 }

@@ -39,6 +39,9 @@ public sealed record Conv2dOptions
     /// <summary>Of normal weights, instead of <see cref="Initialization"/>.</summary>
     public float? StandardDeviation { get; init; }
 
+    /// <summary>Whether output channels have lengths of their own.</summary>
+    public WeightNormalization Normalization { get; init; }
+
     /// <summary>The convolution of one group over images of a size.</summary>
     internal ConvolutionShape ShapeOfGroup(int height, int width) => new()
     {
@@ -69,7 +72,7 @@ public sealed record Conv2dOptions
 
 /// <summary>A convolution of channels-last images, [M, H, W, C] to [M, H', W', C_out]: a linear layer that shares its weight over the output positions.</summary>
 /// <remarks>A group is a Kronecker layer of its own, <c>name.group0</c> and so on, with P_in the elements of a group's patch; a convolution
-/// without groups is one layer, <c>name</c>. Weights are ordered [C_out, C, k_h, k_w]. Patches are never stored.</remarks>
+/// without groups is one layer, <c>name</c>. Weights are ordered [C_out, C, k_h, k_w]; files hold the groups' as one. Patches are never stored.</remarks>
 public sealed class Conv2d : Module
 {
     private readonly LinearParameter?[] _parameters;
@@ -112,7 +115,9 @@ public sealed class Conv2d : Module
         operation.Input = input;
         for (int group = 0; group < Options.Groups; group++)
         {
-            Convolution.Forward(tape.Stream, InputOf(input.Value, group), shape, Parameter(group).Values, OutputOf(y, group));
+            MatrixView<float> effective = Parameter(group).Effective(tape);
+            Convolution.Forward(tape.Stream, InputOf(input.Value, group), shape, effective, OutputOf(y, group));
+            operation.SetEffective(group, effective);
         }
 
         TensorShape output = TensorShape.Of(input.Shape[0], shape.OutputHeight, shape.OutputWidth, Options.OutputChannels);
@@ -133,7 +138,10 @@ public sealed class Conv2d : Module
         {
             string name = Options.Groups == 1 ? Name : $"{Name}.group{group}";
             var layer = new KroneckerLayer(name, patch, Options.OutputChannels / Options.Groups, Options.Bias);
-            _parameters[group] = registry.AddLinear(layer, Options.Initialization, Options.StandardDeviation);
+            LinearParameter parameter = registry.AddLinear(layer, Options.Initialization, Options.StandardDeviation, Options.Normalization);
+            parameter.FileOwner = Name;
+            parameter.FileSizes = [Options.InputChannels / Options.Groups, Options.KernelHeight, Options.KernelWidth];
+            _parameters[group] = parameter;
         }
     }
 

@@ -8,6 +8,7 @@ namespace KFac.Nn;
 /// them than a layer is wide.</remarks>
 internal sealed class ConvolutionOperation : TapeOperation
 {
+    private MatrixView<float>[] _effective = [];
     private Conv2d? _layer;
     private ConvolutionShape? _shape;
 
@@ -25,6 +26,17 @@ internal sealed class ConvolutionOperation : TapeOperation
         set => _shape = value;
     }
 
+    /// <summary>Keeps what a group's parameter multiplied by.</summary>
+    public void SetEffective(int group, MatrixView<float> effective)
+    {
+        if (_effective.Length <= group)
+        {
+            Array.Resize(ref _effective, Layer.Options.Groups);
+        }
+
+        _effective[group] = effective;
+    }
+
     protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
     {
         float inputBeta = 0;
@@ -36,15 +48,16 @@ internal sealed class ConvolutionOperation : TapeOperation
             pass.Deliver(parameter.Index, Output, gradient);
             if (pass.Options.WeightGradients)
             {
-                float beta = parameter.StartContribution(pass);
+                MatrixView<float> weightGradient = parameter.StartContribution(pass, out float beta);
                 Convolution.WeightGradient(
-                    pass.Stream, Layer.InputOf(Input.Value, group), Shape, gradient, beta, parameter.Gradients);
+                    pass.Stream, Layer.InputOf(Input.Value, group), Shape, gradient, beta, weightGradient);
+                parameter.EndContribution(pass, weightGradient);
             }
 
             if (Input.NeedsGradient)
             {
                 Convolution.InputGradient(
-                    pass.Stream, gradient, Shape, parameter.Values, inputBeta, Layer.InputOf(inputGradient, group));
+                    pass.Stream, gradient, Shape, _effective[group], inputBeta, Layer.InputOf(inputGradient, group));
             }
         }
 

@@ -3,7 +3,7 @@ using KFac.Kernels;
 namespace KFac.Nn;
 
 /// <summary>Layer normalisation (Ba et al. 2016) of every row, <c>y = gain∘(x − μ)/√(σ² + ε) + bias</c>; keeps every shape.</summary>
-/// <remarks>Its parameters <c>name.gain</c> and <c>name.bias</c> have no Kronecker structure.</remarks>
+/// <remarks>Its parameters <c>name.weight</c> and <c>name.bias</c> have no Kronecker structure.</remarks>
 public sealed class LayerNormalization : Module
 {
     private readonly string _name;
@@ -62,7 +62,7 @@ public sealed class LayerNormalization : Module
         ArgumentNullException.ThrowIfNull(registry);
         if (registry.IsFirstVisit(ref _registry, _name))
         {
-            _gain = registry.AddVector($"{_name}.gain", _width, ParameterInitialization.Ones);
+            _gain = registry.AddVector($"{_name}.weight", _width, ParameterInitialization.Ones);
             _bias = registry.AddVector($"{_name}.bias", _width, ParameterInitialization.Zeros);
         }
     }

@@ -46,6 +46,9 @@ public sealed class Linear : Module
     /// <summary>Standard deviation of normal initial weights instead of <see cref="Initialization"/>; null to follow that. Above 0.</summary>
     public float? StandardDeviation { get; init; }
 
+    /// <summary>Whether the rows of the weight have lengths of their own.</summary>
+    public WeightNormalization Normalization { get; init; }
+
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable input)
     {
@@ -61,7 +64,8 @@ public sealed class Linear : Module
 
         MatrixView<float> x = input.Value;
         MatrixView<float> y = tape.Memory.Matrix<float>(x.Rows, Layer.OutputWidth);
-        Gemm.Run(tape.Stream, Transpose.No, Transpose.Yes, 1f, x, parameter.Weight, 0f, y);
+        MatrixView<float> effective = parameter.Effective(tape);
+        Gemm.Run(tape.Stream, Transpose.No, Transpose.Yes, 1f, x, parameter.WeightOf(effective), 0f, y);
         if (Layer.HasBias)
         {
             VectorView<float> row = tape.Memory.Vector<float>(Layer.OutputWidth);
@@ -72,6 +76,7 @@ public sealed class Linear : Module
         LinearOperation operation = tape.Rent<LinearOperation>();
         operation.Input = input;
         operation.Parameter = parameter;
+        operation.Effective = effective;
         return tape.Record(operation, y, input.Shape.WithColumns(Layer.OutputWidth), input.Segments, needsGradient: true);
     }
 
@@ -81,7 +86,7 @@ public sealed class Linear : Module
         ArgumentNullException.ThrowIfNull(registry);
         if (registry.IsFirstVisit(ref _registry, Layer.Name))
         {
-            _parameter = registry.AddLinear(Layer, Initialization, StandardDeviation);
+            _parameter = registry.AddLinear(Layer, Initialization, StandardDeviation, Normalization);
         }
     }
 }

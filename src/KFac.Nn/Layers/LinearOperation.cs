@@ -10,6 +10,9 @@ internal sealed class LinearOperation : TapeOperation
 
     public Variable Input { get; set; }
 
+    /// <summary>What <see cref="Parameter"/> multiplied by.</summary>
+    public MatrixView<float> Effective { get; set; }
+
     public LinearParameter Parameter
     {
         get => _parameter!;
@@ -27,7 +30,7 @@ internal sealed class LinearOperation : TapeOperation
         if (Input.NeedsGradient)
         {
             MatrixView<float> inputGradient = pass.Destination(Input, out float beta);
-            Gemm.Run(pass.Stream, Transpose.No, Transpose.No, 1f, outputGradient, Parameter.Weight, beta, inputGradient);
+            Gemm.Run(pass.Stream, Transpose.No, Transpose.No, 1f, outputGradient, Parameter.WeightOf(Effective), beta, inputGradient);
         }
 
         pass.Release(outputGradient);
@@ -36,19 +39,26 @@ internal sealed class LinearOperation : TapeOperation
     protected internal override void CaptureInputs(ICaptureSink sink) =>
         sink.Inputs(Parameter.Index, Input.ToLayerRows(Input.Value, seeds: 1, scale: 1f));
 
+    /// <summary>The rows that make the gradient are handed over only where the parameter is the weight itself.</summary>
     private void AddWeightGradients(BackwardPass pass, MatrixView<float> outputGradient)
     {
-        pass.DeliverWeightGradient(Parameter.Index, Input.Value, outputGradient);
-        float beta = Parameter.StartContribution(pass);
+        if (Parameter.Normalization == WeightNormalization.None)
+        {
+            pass.DeliverWeightGradient(Parameter.Index, Input.Value, outputGradient);
+        }
+
+        MatrixView<float> gradient = Parameter.StartContribution(pass, out float beta);
         Gemm.Run(
-            pass.Stream, Transpose.Yes, Transpose.No, 1f, outputGradient, Input.Value, beta, Parameter.WeightGradient);
+            pass.Stream, Transpose.Yes, Transpose.No, 1f, outputGradient, Input.Value, beta, Parameter.WeightOf(gradient));
         if (Parameter.Layer.HasBias)
         {
             MatrixView<float> sums = pass.Scratch(1, outputGradient.Columns);
             Reduction.ColumnSum(pass.Stream, outputGradient, 1f, 0f, sums.Row(0));
             Elementwise.Axpby(
-                pass.Stream, 1f, sums.Reshape(outputGradient.Columns, 1), beta, Parameter.BiasGradient);
+                pass.Stream, 1f, sums.Reshape(outputGradient.Columns, 1), beta, Parameter.BiasOf(gradient));
             pass.Release(sums);
         }
+
+        Parameter.EndContribution(pass, gradient);
     }
 }

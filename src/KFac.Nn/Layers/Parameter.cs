@@ -19,7 +19,7 @@ public class Parameter
         Initialization = initialization;
     }
 
-    /// <summary>Unique within the network, for example <c>block1.norm.gain</c>.</summary>
+    /// <summary>Unique within the network, for example <c>block1.norm.weight</c>.</summary>
     public string Name { get; }
 
     /// <summary>Rows of the matrix; 1 for a vector.</summary>
@@ -48,6 +48,11 @@ public class Parameter
         _writtenInPass = pass.Number;
         return first ? 0f : 1f;
     }
+
+    /// <summary>What it is in a file: a vector [Columns], or a matrix.</summary>
+    internal virtual IEnumerable<TensorSlot> Slots() => Rows == 1
+        ? [new TensorSlot(Name, Columns, 1, 0, 1, [])]
+        : [new TensorSlot(Name, Rows, Columns, 0, Columns, [Columns])];
 
     /// <summary>Draws or sets the initial values.</summary>
     internal virtual void Initialize(DeviceStream stream, PhiloxKey key) => Initialization.Write(stream, key, Values.AsVector());

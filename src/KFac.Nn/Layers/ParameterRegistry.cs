@@ -28,15 +28,35 @@ public sealed class ParameterRegistry
     /// <param name="layer">Its name must be unique within the network.</param>
     /// <param name="initialization">How the weights start.</param>
     /// <param name="standardDeviation">Of normal initial weights instead; null to follow <paramref name="initialization"/>.</param>
-    /// <exception cref="ArgumentException">The name is taken, or the deviation is not finite.</exception>
-    public LinearParameter AddLinear(KroneckerLayer layer, WeightInitialization initialization, float? standardDeviation = null)
+    /// <param name="normalization">Whether the rows of the weight have lengths of their own.</param>
+    /// <exception cref="ArgumentException">The name is taken, the deviation is not finite, or a normalised weight shall start as zeros, which have no direction.</exception>
+    public LinearParameter AddLinear(
+        KroneckerLayer layer,
+        WeightInitialization initialization,
+        float? standardDeviation = null,
+        WeightNormalization normalization = WeightNormalization.None)
     {
         ArgumentNullException.ThrowIfNull(layer);
         TakeName(layer.Name);
-        var parameter = new LinearParameter(layer, _linear.Count, initialization, ParameterInitialization.Normal(standardDeviation ?? 0));
+        if (!Enum.IsDefined(normalization) || (normalization != WeightNormalization.None && initialization == WeightInitialization.Zero))
+        {
+            throw new ArgumentException(
+                $"Layer '{layer.Name}' is given normalization {normalization} and initialization {initialization}; "
+                + $"wanted one of {string.Join(", ", Enum.GetNames<WeightNormalization>())}, and weights other than zeros where it is not None.");
+        }
+
+        var parameter = new LinearParameter(
+            layer, _linear.Count, initialization, ParameterInitialization.Normal(standardDeviation ?? 0), normalization);
         parameter.Initialization.Validate(layer.Name);
         _linear.Add(parameter);
         _parameters.Add(parameter);
+        if (normalization == WeightNormalization.Learned)
+        {
+            TakeName($"{layer.Name}.weight_g");
+            parameter.Gain = new WeightGain($"{layer.Name}.weight_g", parameter);
+            _parameters.Add(parameter.Gain);
+        }
+
         return parameter;
     }
 
@@ -98,7 +118,7 @@ public sealed class ParameterRegistry
     }
 
     /// <summary>Allocates parameters, gradients and state, and writes their initial values.</summary>
-    /// <param name="key">Each parameter draws from a sequence of its own.</param>
+    /// <param name="key">Each parameter draws from a sequence of its own; nothing is drawn where there is no memory (<see cref="Device.IsPlan"/>).</param>
     internal ParameterSet Allocate(DeviceStream stream, Arena arena, PhiloxKey key)
     {
         ParameterSet set = LayOut(arena);
@@ -109,7 +129,10 @@ public sealed class ParameterRegistry
         {
             Parameter parameter = _parameters[i];
             parameter.Bind(set, set.Blocks[i]);
-            parameter.Initialize(stream, parameter.LayerIndex >= 0 ? LayerKey(key, parameter.LayerIndex) : PlainKey(key, plain++));
+            if (!stream.Device.IsPlan)
+            {
+                parameter.Initialize(stream, parameter.LayerIndex >= 0 ? LayerKey(key, parameter.LayerIndex) : PlainKey(key, plain++));
+            }
         }
 
         foreach (StateVector state in _state)

@@ -14,7 +14,7 @@ public sealed class StateVector
         InitialValue = initialValue;
     }
 
-    /// <summary>Unique within the network, for example <c>block1.norm.mean</c>.</summary>
+    /// <summary>Unique within the network, for example <c>block1.norm.running_mean</c>.</summary>
     public string Name { get; }
 
     /// <summary>Number of values.</summary>

@@ -250,15 +250,17 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         }
     }
 
-    /// <summary>Writes parameters and layers' state to a safetensors file: <c>layer.weight</c> [P_out, P_in], <c>layer.bias</c> [P_out],
-    /// other parameters under their own names. The file is replaced as a whole.</summary>
+    /// <summary>Writes parameters and layers' state to a safetensors file, with PyTorch's names and shapes of layers: <c>layer.weight</c>
+    /// [P_out, P_in] or [C_out, C, k_h, k_w], <c>layer.bias</c> [P_out], <c>norm.weight</c>, <c>norm.running_mean</c>, other parameters under
+    /// their own names. The file is replaced as a whole.</summary>
     /// <exception cref="IOException">It could not be written.</exception>
-    public void SaveParameters(string path) => new ParameterFile(_stream, Parameters, Layers, _layerState).Save(path);
+    public void SaveParameters(string path) => new ParameterFile(_stream, Parameters, _parameters, _layerState).Save(path);
 
-    /// <summary>Reads what <see cref="SaveParameters"/> writes, or PyTorch with the same names; nothing is changed unless all of it fits.</summary>
+    /// <summary>Reads what <see cref="SaveParameters"/> writes, or PyTorch with the same names, or GPT-2's and ViT's weights as Hugging Face,
+    /// nanoGPT and timm lay them out; nothing is changed unless all of it fits.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is malformed or truncated, or a tensor is missing, too many or of another shape.</exception>
-    public void LoadParameters(string path) => new ParameterFile(_stream, Parameters, Layers, _layerState).Load(path);
+    public void LoadParameters(string path) => new ParameterFile(_stream, Parameters, _parameters, _layerState).Load(path);
 
     /// <summary>Gives back parameters and working memory.</summary>
     public void Dispose()

@@ -5,29 +5,30 @@ namespace KFac.Nn;
 
 /// <summary>A network's parameters and state as named tensors, shaped as PyTorch's are.</summary>
 /// <remarks>
-/// A layer's block [P_out, P_in + 1] becomes <c>layer.weight</c> [P_out, P_in] and <c>layer.bias</c> [P_out]; a parameter that is a
-/// vector and a layer's state become [length]. When read, a weight may have more dimensions after the first, like a
-/// convolution's [C_out, C_in, k_h, k_w].
+/// A layer's block [P_out, P_in + 1] becomes <c>layer.weight</c> [P_out, P_in], of a convolution [C_out, C, k_h, k_w], and <c>layer.bias</c>
+/// [P_out]; a parameter that is a vector and a layer's state become [length]. When read, a convolution's weight may be flattened to
+/// [C_out, C·k_h·k_w], and a linear layer's may have more dimensions after the first; files of other libraries' models are renamed
+/// (<see cref="ForeignLayout"/>).
 /// </remarks>
-internal sealed class ParameterFile(DeviceStream stream, ParameterSet parameters, IReadOnlyList<KroneckerLayer> layers, IReadOnlyList<StateVector> state)
+internal sealed class ParameterFile(
+    DeviceStream stream, ParameterSet set, IReadOnlyList<Parameter> parameters, IReadOnlyList<StateVector> state)
 {
     public void Save(string path)
     {
-        var values = new float[parameters.Values.Length];
-        stream.Download(parameters.Values, values);
+        var values = new float[set.Values.Length];
+        stream.Download(set.Values, values);
         var tensors = new List<SafetensorsTensor>();
-        foreach (ParameterBlock block in parameters.Blocks)
+        foreach (Entry entry in Entries())
         {
-            ReadOnlyMemory<float> own = values.AsMemory(block.Offset, block.Rows * block.Columns);
-            if (HasBias(block))
+            var numbers = new float[entry.Length];
+            int first = 0;
+            foreach ((TensorSlot slot, int offset) in entry.Parts)
             {
-                tensors.Add(new(block.Name, [block.Rows, block.Columns - 1], Columns(block, own.Span, 0, block.Columns - 1)));
-                tensors.Add(new(BiasName(block), [block.Rows], Columns(block, own.Span, block.Columns - 1, 1)));
+                slot.Read(values.AsSpan(offset), numbers.AsSpan(first));
+                first += slot.Length;
             }
-            else
-            {
-                tensors.Add(new(block.Name, block.Layer < 0 && block.Rows == 1 ? [block.Columns] : [block.Rows, block.Columns], own));
-            }
+
+            tensors.Add(new(entry.Name, entry.Shape, numbers));
         }
 
         foreach (StateVector vector in state)
@@ -43,58 +44,55 @@ internal sealed class ParameterFile(DeviceStream stream, ParameterSet parameters
     /// <summary>Nothing is changed unless all of the file fits.</summary>
     public void Load(string path)
     {
-        var tensors = Safetensors.Read(path).ToDictionary(static tensor => tensor.Name);
-        var values = new float[parameters.Values.Length];
-        foreach (ParameterBlock block in parameters.Blocks)
+        List<Entry> entries = Entries();
+        HashSet<string> names = [.. entries.Select(static entry => entry.Name), .. state.Select(static vector => vector.Name)];
+        var tensors = ForeignLayout.Rename(path, Safetensors.Read(path), names).ToDictionary(static tensor => tensor.Name);
+        var values = new float[set.Values.Length];
+        foreach (Entry entry in entries)
         {
-            Span<float> own = values.AsSpan(block.Offset, block.Rows * block.Columns);
-            if (HasBias(block))
+            ReadOnlySpan<float> numbers = Take(path, tensors, entry.Name, entry.Shape);
+            foreach ((TensorSlot slot, int offset) in entry.Parts)
             {
-                SetColumns(block, own, 0, Take(path, tensors, block.Name, [block.Rows, block.Columns - 1]));
-                SetColumns(block, own, block.Columns - 1, Take(path, tensors, BiasName(block), [block.Rows]));
-            }
-            else
-            {
-                int[] shape = block.Layer < 0 && block.Rows == 1 ? [block.Columns] : [block.Rows, block.Columns];
-                Take(path, tensors, block.Name, shape).CopyTo(own);
+                slot.Write(numbers[..slot.Length], values.AsSpan(offset));
+                numbers = numbers[slot.Length..];
             }
         }
 
-        float[][] numbers = [.. state.Select(vector => Take(path, tensors, vector.Name, [vector.Length]).ToArray())];
+        float[][] stateValues = [.. state.Select(vector => Take(path, tensors, vector.Name, [vector.Length]).ToArray())];
         if (tensors.Count > 0)
         {
-            throw new InvalidDataException($"{path} holds '{tensors.Keys.First()}', which the network lacks; wanted the tensors of the same model.");
+            string others = tensors.Count == 1 ? string.Empty : $" and {tensors.Count - 1} more";
+            throw new InvalidDataException($"{path} holds '{tensors.Keys.First()}'{others}, which the network lacks; wanted the tensors of the same model.");
         }
 
-        stream.Upload<float>(values, parameters.Values);
-        for (int i = 0; i < numbers.Length; i++)
+        stream.Upload<float>(values, set.Values);
+        for (int i = 0; i < stateValues.Length; i++)
         {
-            stream.Upload<float>(numbers[i], state[i].Values);
+            stream.Upload<float>(stateValues[i], state[i].Values);
         }
     }
 
-    private bool HasBias(ParameterBlock block) => block.Layer >= 0 && layers[block.Layer].HasBias;
-
-    private string BiasName(ParameterBlock block) => layers[block.Layer].Name + ".bias";
-
-    private static float[] Columns(ParameterBlock block, ReadOnlySpan<float> values, int first, int count)
+    /// <summary>The tensors in the order of their first parts.</summary>
+    private List<Entry> Entries()
     {
-        var columns = new float[block.Rows * count];
-        for (int row = 0; row < block.Rows; row++)
+        var entries = new List<Entry>();
+        var byName = new Dictionary<string, Entry>();
+        for (int i = 0; i < parameters.Count; i++)
         {
-            values.Slice((row * block.Columns) + first, count).CopyTo(columns.AsSpan(row * count));
+            foreach (TensorSlot slot in parameters[i].Slots())
+            {
+                if (!byName.TryGetValue(slot.Tensor, out Entry? entry))
+                {
+                    entry = new Entry(slot.Tensor, []);
+                    byName.Add(slot.Tensor, entry);
+                    entries.Add(entry);
+                }
+
+                entry.Parts.Add((slot, set.Blocks[i].Offset));
+            }
         }
 
-        return columns;
-    }
-
-    private static void SetColumns(ParameterBlock block, Span<float> values, int first, ReadOnlySpan<float> columns)
-    {
-        int count = columns.Length / block.Rows;
-        for (int row = 0; row < block.Rows; row++)
-        {
-            columns.Slice(row * count, count).CopyTo(values[((row * block.Columns) + first)..]);
-        }
+        return entries;
     }
 
     private static ReadOnlySpan<float> Take(string path, Dictionary<string, SafetensorsTensor> tensors, string name, int[] shape)
@@ -104,11 +102,26 @@ internal sealed class ParameterFile(DeviceStream stream, ParameterSet parameters
             throw new InvalidDataException($"{path} has no tensor '{name}'; wanted one of shape [{string.Join(", ", shape)}].");
         }
 
-        int wanted = shape.Aggregate(1, static (product, size) => product * size);
-        bool fits = tensor.Values.Length == wanted && tensor.Shape.Count >= shape.Length && (shape.Length == 0 || tensor.Shape[0] == shape[0]);
-        return fits
+        return Fits(tensor, shape)
             ? tensor.Values.Span
             : throw new InvalidDataException(
                 $"{path}: tensor '{name}' has shape [{string.Join(", ", tensor.Shape)}]; wanted [{string.Join(", ", shape)}].");
+    }
+
+    /// <summary>The same shape, or one of them is the other with the sizes after the first taken together.</summary>
+    private static bool Fits(SafetensorsTensor tensor, int[] shape)
+    {
+        int wanted = shape.Aggregate(1, static (product, size) => product * size);
+        bool isFlat = tensor.Shape.Count <= 2 || shape.Length <= 2;
+        return tensor.Shape.SequenceEqual(shape)
+            || (isFlat && tensor.Shape.Count > 0 && tensor.Shape[0] == shape[0] && tensor.Values.Length == wanted);
+    }
+
+    /// <summary>A tensor of the file: parts of parameters, each with its parameter's place in the flat vector.</summary>
+    private sealed record Entry(string Name, List<(TensorSlot Slot, int Offset)> Parts)
+    {
+        public int[] Shape => [Parts.Sum(static part => part.Slot.Rows), .. Parts[0].Slot.Sizes];
+
+        public int Length => Parts.Sum(static part => part.Slot.Length);
     }
 }

@@ -13,7 +13,7 @@ public static class ResidualNetwork
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        var modules = new List<Module> { Convolution("stem", options.Image.Channels, options.StemChannels, 3, 1) };
+        var modules = new List<Module> { Convolution(options, "stem", options.Image.Channels, options.StemChannels, 3, 1) };
         bool isFixup = options.Normalization == ResidualNormalization.Fixup;
         if (!options.PreActivation)
         {
@@ -45,7 +45,7 @@ public static class ResidualNetwork
 
     private static void AddBlock(List<Module> modules, ResidualNetworkOptions options, string name, int inputs, int outputs, int stride)
     {
-        Module? shortcut = inputs == outputs && stride == 1 ? null : Convolution($"{name}.shortcut", inputs, outputs, 1, stride);
+        Module? shortcut = inputs == outputs && stride == 1 ? null : Convolution(options, $"{name}.shortcut", inputs, outputs, 1, stride);
         modules.Add(options switch
         {
             { Normalization: ResidualNormalization.Fixup } => FixupBlock(options, name, inputs, outputs, stride, shortcut),
@@ -64,20 +64,20 @@ public static class ResidualNetwork
         var entry = new List<Module>();
         AddNormalization(entry, options, $"{name}.norm1", inputs);
         entry.Add(new ActivationLayer(ActivationKind.Relu));
-        var branch = new List<Module> { Convolution($"{name}.conv1", inputs, outputs, 3, stride) };
+        var branch = new List<Module> { Convolution(options, $"{name}.conv1", inputs, outputs, 3, stride) };
         AddNormalization(branch, options, $"{name}.norm2", outputs);
         branch.Add(new ActivationLayer(ActivationKind.Relu));
-        branch.Add(Convolution($"{name}.conv2", outputs, outputs, 3, 1));
+        branch.Add(Convolution(options, $"{name}.conv2", outputs, outputs, 3, 1));
         return new ResidualBlock(new Sequential([.. entry]), new Sequential([.. branch]), shortcut, options.BranchScale);
     }
 
     private static ResidualBlock PostActivationBlock(
         ResidualNetworkOptions options, string name, int inputs, int outputs, int stride, Module? shortcut)
     {
-        var branch = new List<Module> { Convolution($"{name}.conv1", inputs, outputs, 3, stride) };
+        var branch = new List<Module> { Convolution(options, $"{name}.conv1", inputs, outputs, 3, stride) };
         AddNormalization(branch, options, $"{name}.norm1", outputs);
         branch.Add(new ActivationLayer(ActivationKind.Relu));
-        branch.Add(Convolution($"{name}.conv2", outputs, outputs, 3, 1));
+        branch.Add(Convolution(options, $"{name}.conv2", outputs, outputs, 3, 1));
         AddNormalization(branch, options, $"{name}.norm2", outputs);
         return new ResidualBlock(null, new Sequential([.. branch]), shortcut, options.BranchScale);
     }
@@ -108,8 +108,8 @@ public static class ResidualNetwork
         }
     }
 
-    private static Conv2d Convolution(string name, int inputs, int outputs, int kernel, int stride) =>
-        new(name, Options(inputs, outputs, kernel, stride));
+    private static Conv2d Convolution(ResidualNetworkOptions options, string name, int inputs, int outputs, int kernel, int stride) =>
+        new(name, Options(inputs, outputs, kernel, stride) with { Normalization = options.WeightNormalization });
 
     private static Conv2dOptions Options(int inputs, int outputs, int kernel, int stride) => new()
     {

@@ -40,6 +40,9 @@ public sealed record ResidualNetworkOptions
     /// <summary>Examples that are normalised together; null for all of the batch.</summary>
     public int? GhostBatch { get; init; }
 
+    /// <summary>Whether output channels of the convolutions have lengths of their own; not with Fixup, whose branches end in weights of zero.</summary>
+    public WeightNormalization WeightNormalization { get; init; }
+
     /// <summary>What branches are multiplied by when they are added.</summary>
     public float BranchScale { get; init; } = 1f;
 
@@ -95,6 +98,11 @@ public sealed record ResidualNetworkOptions
             throw new ArgumentException(
                 $"Normalization is {Normalization}, ghost batches are of {GhostBatch?.ToString() ?? "all"} examples and branches are multiplied by {BranchScale}; "
                 + $"wanted one of {string.Join(", ", Enum.GetNames<ResidualNormalization>())}, at least 1, and a finite number.");
+        }
+
+        if (Normalization == ResidualNormalization.Fixup && WeightNormalization != WeightNormalization.None)
+        {
+            throw new ArgumentException($"Fixup's branches end in weights of zero, which cannot be normalised ({WeightNormalization}); leave one of them away.");
         }
 
         if (Normalization == ResidualNormalization.Fixup && !PreActivation)

@@ -20,6 +20,9 @@ public sealed record VggOptions
     /// <summary>Examples that are normalised together; null for all of the batch.</summary>
     public int? GhostBatch { get; init; }
 
+    /// <summary>Whether output channels of the convolutions have lengths of their own.</summary>
+    public WeightNormalization WeightNormalization { get; init; }
+
     /// <summary>Number of classes.</summary>
     public required int Classes { get; init; }
 
@@ -72,7 +75,14 @@ public static class Vgg
     {
         modules.Add(new Conv2d(
             $"conv{number}",
-            new Conv2dOptions { InputChannels = inputs, OutputChannels = outputs, Padding = 1, Bias = !options.BatchNormalization }));
+            new Conv2dOptions
+            {
+                InputChannels = inputs,
+                OutputChannels = outputs,
+                Padding = 1,
+                Bias = !options.BatchNormalization,
+                Normalization = options.WeightNormalization,
+            }));
         if (options.BatchNormalization)
         {
             modules.Add(new BatchNormalization($"norm{number}", outputs, options.GhostBatch));

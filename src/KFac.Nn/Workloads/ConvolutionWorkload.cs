@@ -9,7 +9,7 @@ public enum ConvolutionalModel
     /// <summary>ResNet-8 with batch normalisation.</summary>
     ResNet8,
 
-    /// <summary>ResNet-32 with ghost batch normalisation.</summary>
+    /// <summary>ResNet-32 as in the noisy-quadratic paper: ghost batch normalisation, and convolutions whose output channels have length 1.</summary>
     ResNet32,
 
     /// <summary>VGG-11 with batch normalisation.</summary>
@@ -56,7 +56,10 @@ public sealed record ConvolutionWorkload : ImageWorkload
             ConvolutionalModel.Simple => SimpleConvolutionalNetwork.Build(
                 new SimpleConvolutionalNetworkOptions { Image = image, Classes = data.Classes }),
             ConvolutionalModel.ResNet8 => ResidualNetwork.Build(ResidualNetworkOptions.ResNet(image, data.Classes, blocks: 1)),
-            ConvolutionalModel.ResNet32 => ResidualNetwork.Build(ResidualNetworkOptions.ResNet(image, data.Classes, blocks: 5, GhostBatch)),
+            ConvolutionalModel.ResNet32 => ResidualNetwork.Build(ResidualNetworkOptions.ResNet(image, data.Classes, blocks: 5, GhostBatch) with
+            {
+                WeightNormalization = WeightNormalization.Unit,
+            }),
             ConvolutionalModel.Vgg11 => Vgg.Build(new VggOptions { Image = image, Classes = data.Classes, BatchNormalization = true }),
             _ => ResidualNetwork.Build(ResidualNetworkOptions.WideResNet(image, data.Classes, blocks: 2, width: 4)),
         };

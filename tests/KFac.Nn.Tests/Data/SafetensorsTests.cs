@@ -42,6 +42,9 @@ public class SafetensorsTests
         byte[] brains = [0xC0, 0x3F, 0x00, 0xC0];
         Assert.Equal([1.5f, -2], Read("""{"h":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}""", brains)[0].Values.ToArray());
         Assert.Equal([0.1f], Read("""{"h":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}""", BitConverter.GetBytes(0.1))[0].Values.ToArray());
+        Assert.Equal([-7f], Read("""{"h":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}""", BitConverter.GetBytes(-7L))[0].Values.ToArray());
+        Assert.Equal([-7f], Read("""{"h":{"dtype":"I32","shape":[],"data_offsets":[0,4]}}""", BitConverter.GetBytes(-7))[0].Values.ToArray());
+        Assert.Equal([0f, 1], Read("""{"h":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}""", (byte[])[0, 1])[0].Values.ToArray());
     }
 
     [Theory]
@@ -53,7 +56,7 @@ public class SafetensorsTests
     [InlineData("""{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}""", 8, "'a' of type F32 and shape [3] lies at [0, 8]")]
     [InlineData("""{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}""", 8, "shape [-2]")]
     [InlineData("""{"a":{"dtype":"F32","shape":[65536,65536,65536],"data_offsets":[0,8]}}""", 8, "fewer than 2³¹ elements")]
-    [InlineData("""{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}""", 8, "'a' has type I64; wanted F32")]
+    [InlineData("""{"a":{"dtype":"I16","shape":[4],"data_offsets":[0,8]}}""", 8, "'a' has type I16; wanted F32")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2]}}""", 8, "is malformed")]
     [InlineData("""{"a":{"dtype":"F32","shape":"2","data_offsets":[0,8]}}""", 8, "is malformed")]
     [InlineData("""{"a":""", 8, "is malformed")]

@@ -94,7 +94,7 @@ public class ParameterRegistryTests
     {
         using Device device = TestDevice.OpenDefault();
         var twins = new Sequential(new LayerNormalization("n", 3), new LayerNormalization("n", 3));
-        Assert.Contains("'n.gain'", Assert.Throws<ArgumentException>(() => new Network(device, twins, new SquaredErrorLoss(), default)).Message, StringComparison.Ordinal);
+        Assert.Contains("'n.weight'", Assert.Throws<ArgumentException>(() => new Network(device, twins, new SquaredErrorLoss(), default)).Message, StringComparison.Ordinal);
     }
 
     private static float[] Read(Device device, VectorView<float> view)

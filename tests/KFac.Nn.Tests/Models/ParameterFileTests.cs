@@ -12,7 +12,7 @@ public class ParameterFileTests
         using var test = new TestNetwork(Model(), new SquaredErrorLoss());
         test.Network.SaveParameters(path);
         IReadOnlyList<SafetensorsTensor> tensors = Safetensors.Read(path);
-        Assert.Equal(["a.weight", "a.bias", "n.gain", "n.bias", "b.weight"], tensors.Select(static tensor => tensor.Name));
+        Assert.Equal(["a.weight", "a.bias", "n.weight", "n.bias", "b.weight"], tensors.Select(static tensor => tensor.Name));
         Assert.Equal([[3, 2], [3], [3], [3], [1, 3]], tensors.Select(static tensor => tensor.Shape));
         Assert.Equal(test.Parameters[2], tensors[1].Values.Span[0]);
         Assert.Equal(test.Parameters[3], tensors[0].Values.Span[2]);
@@ -23,7 +23,7 @@ public class ParameterFileTests
     }
 
     [Theory]
-    [InlineData("n.gain", null, "has no tensor 'n.gain'; wanted one of shape [3]")]
+    [InlineData("n.weight", null, "has no tensor 'n.weight'; wanted one of shape [3]")]
     [InlineData("b.weight", new[] { 3, 1 }, "tensor 'b.weight' has shape [3, 1]; wanted [1, 3]")]
     [InlineData("extra", new[] { 1 }, "holds 'extra', which the network lacks")]
     public void Files_that_do_not_fit_are_refused_and_change_nothing(string name, int[]? shape, string message)
