@@ -36,7 +36,7 @@ internal sealed class StepCase : BenchCase
             : new KfacOptimizer(device, _network, _network.Parameters, variant.Options(seed) with { Clock = _clock });
         _batch = problem.CreateBatch(device.DefaultStream, workload.BatchSize);
         _batch.Fill(DataPart.Train, 0, workload.BatchSize);
-        _pass = new TrainingPass(device.DefaultStream, _network, _batch) { Clock = _clock };
+        _pass = new TrainingPass(device.DefaultStream, _network, _batch) { Clock = _clock, MayTakeRows = true };
     }
 
     public override string Operation => _variant.Name;

@@ -30,6 +30,7 @@ internal sealed class FactorInverses : KroneckerInverses
     private readonly VectorView<float> _scratch;
     private readonly MatrixView<float>[] _formed;
     private readonly DualSlots _dual;
+    private VectorView<float> _innerProducts;
 
     public FactorInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
         : base(stream, layers, options)
@@ -117,17 +118,33 @@ internal sealed class FactorInverses : KroneckerInverses
         int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update)
     {
         int slot = _slots.OfA(layer);
-        int rows = inputs.Rows;
-        MatrixView<float> right = MatrixIn(_scratch, rows, inputs.Columns);
-        MatrixView<float> left = outputGradients;
+        (MatrixView<float> left, MatrixView<float> right) = RowsIn(_scratch, layer, outputGradients, inputs);
         Multiply(MatrixSide.Right, slot, inputs, right);
         if (_slots.HasB(layer))
         {
-            left = _scratch.Slice(rows * inputs.Columns, rows * left.Columns).AsMatrix(rows, left.Columns);
             Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
         }
 
         Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, left, right, 0, update);
+    }
+
+    /// <summary><c>⟨s·GᵀX, s·LᵀR⟩ = s²·Σ (G·Lᵀ)∘(X·Rᵀ)</c>, of which L and R are still in the scratch memory.</summary>
+    private protected override bool TryProductOfRows(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, VectorView<double> product)
+    {
+        int rows = inputs.Rows;
+        if (_innerProducts.Length < 2 * rows * rows)
+        {
+            _innerProducts = Arena.Vector<float>(2 * rows * rows);
+        }
+
+        (MatrixView<float> left, MatrixView<float> right) = RowsIn(_scratch, layer, outputGradients, inputs);
+        MatrixView<float> both = MatrixIn(_innerProducts, 2 * rows, rows);
+        (MatrixView<float> ofOutputs, MatrixView<float> ofInputs) = (both.RowRange(0, rows), both.RowRange(rows, rows));
+        Gemm.Run(Stream, Transpose.No, Transpose.Yes, scale, outputGradients, left, 0, ofOutputs);
+        Gemm.Run(Stream, Transpose.No, Transpose.Yes, scale, inputs, right, 0, ofInputs);
+        Reduction.Dot(Stream, ofOutputs, ofInputs, product);
+        return true;
     }
 
     private protected override void VisitInverses(IStateVisitor visitor)
@@ -151,6 +168,15 @@ internal sealed class FactorInverses : KroneckerInverses
     }
 
     private protected override void DisposeCore() => _dual.Dispose();
+
+    /// <summary>Where preconditioned rows lie: <c>L = G·B⁻¹</c>, which is G itself without B, and <c>R = X·A⁻¹</c>.</summary>
+    private (MatrixView<float> Left, MatrixView<float> Right) RowsIn(
+        VectorView<float> memory, int layer, MatrixView<float> outputGradients, MatrixView<float> inputs)
+    {
+        (int rows, int outputs) = (inputs.Rows, outputGradients.Columns);
+        MatrixView<float> right = MatrixIn(memory, rows, inputs.Columns);
+        return (_slots.HasB(layer) ? memory.Slice(rows * inputs.Columns, rows * outputs).AsMatrix(rows, outputs) : outputGradients, right);
+    }
 
     /// <summary>Multiplies by a slot's inverse, <c>(factor + λI)⁻¹·v</c> or <c>v·(factor + λI)⁻¹</c>.</summary>
     private void Multiply(MatrixSide side, int slot, MatrixView<float> v, MatrixView<float> result)

@@ -117,14 +117,18 @@ public abstract class KroneckerInverses : IStateful, IDisposable
             return;
         }
 
-        if (_product.Length == 0)
-        {
-            _product = Arena.Vector<float>(LargestGradient(Layers));
-        }
+        ApplyCore(layer, FormGradient(outputGradients, inputs, scale), update);
+    }
 
-        MatrixView<float> gradient = MatrixIn(_product, description.OutputWidth, description.FactorInputWidth);
-        Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, outputGradients, inputs, 0, gradient);
-        ApplyCore(layer, gradient, update);
+    /// <summary><c>⟨∇W, update⟩</c> for <c>∇W = scale·GᵀX</c> and the update that <see cref="ApplyRows"/> has just written for it.</summary>
+    /// <param name="product">One element.</param>
+    internal void ProductOfRows(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update, VectorView<double> product)
+    {
+        if (inputs.Rows > _mostRows[layer] || !TryProductOfRows(layer, outputGradients, inputs, scale, product))
+        {
+            Reduction.Dot(Stream, FormGradient(outputGradients, inputs, scale), update, product);
+        }
     }
 
     /// <summary>The most rows of a gradient that <see cref="ApplyRows"/> preconditions before it multiplies them: those for
@@ -207,9 +211,26 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     private protected abstract void ApplyRowsCore(
         int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update);
 
+    /// <summary><see cref="ProductOfRows"/> from the rows alone, which are few; false where the update has no such form.</summary>
+    private protected virtual bool TryProductOfRows(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, VectorView<double> product) => false;
+
     private protected abstract void VisitInverses(IStateVisitor visitor);
 
     private protected void Record(int layer, string factor, NumericalEventKind kind) => _log.Record(layer, factor, kind);
+
+    /// <summary><c>scale·GᵀX</c>, in memory that the next call reuses.</summary>
+    private MatrixView<float> FormGradient(MatrixView<float> outputGradients, MatrixView<float> inputs, float scale)
+    {
+        if (_product.Length == 0)
+        {
+            _product = Arena.Vector<float>(LargestGradient(Layers));
+        }
+
+        MatrixView<float> gradient = MatrixIn(_product, outputGradients.Columns, inputs.Columns);
+        Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, outputGradients, inputs, 0, gradient);
+        return gradient;
+    }
 
     private void CheckReady(int layer)
     {

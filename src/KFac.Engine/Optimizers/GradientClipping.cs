@@ -35,6 +35,7 @@ public sealed class GradientClipping : IDisposable
     public double Apply(ParameterSet parameters, ITrainingSink? sink = null)
     {
         ArgumentNullException.ThrowIfNull(parameters);
+        sink?.FormGradients(parameters);
         MatrixView<float> gradients = parameters.Gradients.AsMatrix(1, parameters.Gradients.Length);
         Reduction.Dot(_stream, gradients, gradients, _square);
         double norm = Math.Sqrt(_stream.Read(_square));

@@ -118,12 +118,12 @@ public sealed class KfacOptimizer : IOptimizer
         clock?.Begin(StepPhase.Precondition);
         Precondition(parameters, byRows);
         _others.Precondition(parameters, _step + 1, _direction);
-        ClipByKl(parameters, learningRate);
+        ClipByKl(parameters, byRows, learningRate);
         clock?.Begin(StepPhase.Update);
         var momentum = new MomentumStep(
             (float)learningRate, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
         ParameterUpdate.Momentum(_stream, momentum, _direction, _velocity, parameters.Values);
-        _rows.Reset(null);
+        _rows.Use();
         _step++;
     }
 
@@ -189,6 +189,10 @@ public sealed class KfacOptimizer : IOptimizer
             if (block.Layer >= 0 && byRows && _rows.TryGet(block.Layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
             {
                 _inverses.ApplyRows(block.Layer, outputGradients, inputs, _rows.Scale, direction);
+                if (_options.KlClip is not null)
+                {
+                    _inverses.ProductOfRows(block.Layer, outputGradients, inputs, _rows.Scale, direction, _products.Slice(block.Layer, 1));
+                }
             }
             else if (block.Layer >= 0)
             {
@@ -197,14 +201,14 @@ public sealed class KfacOptimizer : IOptimizer
         }
     }
 
-    private void ClipByKl(ParameterSet parameters, double learningRate)
+    private void ClipByKl(ParameterSet parameters, bool byRows, double learningRate)
     {
         if (_options.KlClip is not { } clip)
         {
             return;
         }
 
-        double scale = KlScale(clip, learningRate, SumOfProducts(parameters));
+        double scale = KlScale(clip, learningRate, SumOfProducts(parameters, byRows));
         for (int i = 0; scale < 1 && i < parameters.Blocks.Count; i++)
         {
             if (parameters.Blocks[i].Layer >= 0)
@@ -222,12 +226,13 @@ public sealed class KfacOptimizer : IOptimizer
         return kl > clip ? Math.Sqrt(clip / kl) : 1;
     }
 
-    private double SumOfProducts(ParameterSet parameters)
+    /// <summary><c>Σ_ℓ ⟨∇W_ℓ, ΔW_ℓ⟩</c>; those of layers given by rows have been computed with their directions.</summary>
+    private double SumOfProducts(ParameterSet parameters, bool byRows)
     {
         for (int i = 0; i < parameters.Blocks.Count; i++)
         {
             ParameterBlock block = parameters.Blocks[i];
-            if (block.Layer >= 0)
+            if (block.Layer >= 0 && !(byRows && _rows.IsKept(block.Layer)))
             {
                 Reduction.Dot(
                     _stream, parameters.GradientsOf(block), ParameterSet.View(_direction, block), _products.Slice(block.Layer, 1));

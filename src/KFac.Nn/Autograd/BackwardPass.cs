@@ -103,8 +103,18 @@ public sealed class BackwardPass
         Options.Sink?.OutputGradients(layer, output.ToLayerRows(gradient, Seeds, Options.Scale) with { IsLookup = true });
 
     /// <summary>Delivers what a layer's weight gradient is made of: its inputs and its output gradient.</summary>
-    public void DeliverWeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradient) =>
-        (Options.Sink as ITrainingSink)?.WeightGradient(layer, inputs, outputGradient);
+    /// <returns>Whether they were taken in place of their product, which the layer shall leave out of its gradient.</returns>
+    public bool DeliverWeightGradient(LinearParameter parameter, MatrixView<float> inputs, MatrixView<float> outputGradient)
+    {
+        ArgumentNullException.ThrowIfNull(parameter);
+        bool taken = Options.Sink is ITrainingSink sink && sink.WeightGradient(parameter.Index, inputs, outputGradient);
+        if (taken)
+        {
+            parameter.LeaveOut(this);
+        }
+
+        return taken;
+    }
 
     internal void Begin(int seeds, in BackwardOptions options)
     {

@@ -46,18 +46,19 @@ internal sealed class GraphConvolutionOperation : TapeOperation
     protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
     {
         pass.Deliver(Parameter.Index, Output, outputGradient);
-        if (pass.Options is { WeightGradients: true, Sink: ITrainingSink })
+        bool adds = pass.Options.WeightGradients;
+        if (adds && pass.Options.Sink is ITrainingSink)
         {
-            pass.DeliverWeightGradient(Parameter.Index, Aggregated(), outputGradient);
+            adds = !pass.DeliverWeightGradient(Parameter, Aggregated(), outputGradient);
         }
 
         if (AggregatesInput)
         {
-            AggregateAtInput(pass, outputGradient);
+            AggregateAtInput(pass, outputGradient, adds);
         }
-        else if (pass.Options.WeightGradients || Input.NeedsGradient)
+        else if (adds || Input.NeedsGradient)
         {
-            AggregateAtOutput(pass, outputGradient);
+            AggregateAtOutput(pass, outputGradient, adds);
         }
 
         pass.Release(outputGradient);
@@ -66,9 +67,9 @@ internal sealed class GraphConvolutionOperation : TapeOperation
     protected internal override void CaptureInputs(ICaptureSink sink) =>
         sink.Inputs(Parameter.Index, Output.ToLayerRows(Aggregated(), seeds: 1, scale: 1f));
 
-    private void AggregateAtInput(BackwardPass pass, MatrixView<float> outputGradient)
+    private void AggregateAtInput(BackwardPass pass, MatrixView<float> outputGradient, bool adds)
     {
-        if (pass.Options.WeightGradients)
+        if (adds)
         {
             AddWeightGradient(pass, outputGradient, Aggregated(), outputGradient);
         }
@@ -83,11 +84,11 @@ internal sealed class GraphConvolutionOperation : TapeOperation
         }
     }
 
-    private void AggregateAtOutput(BackwardPass pass, MatrixView<float> outputGradient)
+    private void AggregateAtOutput(BackwardPass pass, MatrixView<float> outputGradient, bool adds)
     {
         MatrixView<float> aggregated = pass.Scratch(outputGradient.Rows, outputGradient.Columns);
         SparseProduct.Run(pass.Stream, 1f, Adjacency, outputGradient, 0f, aggregated);
-        if (pass.Options.WeightGradients)
+        if (adds)
         {
             AddWeightGradient(pass, aggregated, Input.Value, outputGradient);
         }

@@ -42,9 +42,9 @@ internal sealed class LinearOperation : TapeOperation
     /// <summary>The rows that make the gradient are handed over only where the parameter is the weight itself.</summary>
     private void AddWeightGradients(BackwardPass pass, MatrixView<float> outputGradient)
     {
-        if (Parameter.Normalization == WeightNormalization.None)
+        if (Parameter.Normalization == WeightNormalization.None && pass.DeliverWeightGradient(Parameter, Input.Value, outputGradient))
         {
-            pass.DeliverWeightGradient(Parameter.Index, Input.Value, outputGradient);
+            return;
         }
 
         MatrixView<float> gradient = Parameter.StartContribution(pass, out float beta);

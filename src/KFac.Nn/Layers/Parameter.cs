@@ -10,6 +10,7 @@ namespace KFac.Nn;
 public class Parameter
 {
     private long _writtenInPass;
+    private long _leftOutInPass;
 
     internal Parameter(string name, int rows, int columns, ParameterInitialization initialization)
     {
@@ -54,6 +55,9 @@ public class Parameter
         ? [new TensorSlot(Name, Columns, 1, 0, 1, [])]
         : [new TensorSlot(Name, Rows, Columns, 0, Columns, [Columns])];
 
+    /// <summary>A contribution of the pass is kept elsewhere.</summary>
+    internal void LeaveOut(BackwardPass pass) => _leftOutInPass = pass.Number;
+
     /// <summary>Draws or sets the initial values.</summary>
     internal virtual void Initialize(DeviceStream stream, PhiloxKey key) => Initialization.Write(stream, key, Values.AsVector());
 
@@ -66,7 +70,7 @@ public class Parameter
     /// <summary>Zeroes the gradient of a parameter that the pass did not reach.</summary>
     internal void ZeroUnlessWritten(DeviceStream stream, long pass)
     {
-        if (_writtenInPass != pass)
+        if (_writtenInPass != pass && _leftOutInPass != pass)
         {
             Elementwise.Fill(stream, 0f, Gradients);
         }

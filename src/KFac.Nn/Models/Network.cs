@@ -192,11 +192,13 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// <summary>Computes the gradients of the mean-reduced loss into <see cref="Parameters"/>.</summary>
     /// <param name="sink">Takes output gradients on the way (empirical Fisher), to be scaled by <see cref="LossTerms"/>, and an
     /// <see cref="ITrainingSink"/> the rows that make each weight gradient; or null.</param>
-    public void Backward(ICaptureSink? sink = null)
+    /// <param name="mayTakeRows">Whether the sink may take rows in place of weight gradients, which then are not computed: whoever wants
+    /// to read or change any before the optimizer's step asks for <see cref="ITrainingSink.FormGradients"/>.</param>
+    public void Backward(ICaptureSink? sink = null, bool mayTakeRows = false)
     {
         LossEvaluation evaluation = Evaluation;
         var training = sink as ITrainingSink;
-        training?.BeginPass();
+        training?.BeginPass(mayTakeRows);
         MatrixView<float> seed = _tape.NewSeeds(Output, 1);
         _loss.Gradient(_stream, evaluation, 1f / LossTerms, seed);
         _tape.Backward(Output, seed, new BackwardOptions(WeightGradients: true, sink, Scale: LossTerms));

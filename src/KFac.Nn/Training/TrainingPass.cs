@@ -37,10 +37,14 @@ public sealed class TrainingPass : IDisposable
     /// <summary>Is told when forward and backward pass begin; null for nobody. Passes are not recorded then, since the two would be one.</summary>
     public IStepClock? Clock { get; init; }
 
+    /// <summary>Whether a sink may take rows in place of weight gradients, see <see cref="Network.Backward"/>.</summary>
+    public bool MayTakeRows { get; init; }
+
     /// <summary>How many passes were replayed.</summary>
     public long Replays { get; private set; }
 
-    /// <summary>Computes the gradients of the mean loss on the batch as it is filled now, into <see cref="Network.Parameters"/>.</summary>
+    /// <summary>Computes the gradients of the mean loss on the batch as it is filled now, into <see cref="Network.Parameters"/>, less
+    /// what the sink takes.</summary>
     /// <param name="sink">As in <see cref="Network.Backward"/>.</param>
     public void Run(ITrainingSink? sink)
     {
@@ -71,7 +75,7 @@ public sealed class TrainingPass : IDisposable
         _network.SetTargets(_batch.Targets);
         _network.SumLosses();
         Clock?.Begin(StepPhase.Backward);
-        _network.Backward(sink);
+        _network.Backward(sink, MayTakeRows);
     }
 
     /// <summary>Nothing has touched the tape since, so its memory is where the recording has it.</summary>

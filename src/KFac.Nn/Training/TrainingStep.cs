@@ -27,7 +27,7 @@ internal sealed class TrainingStep : IStateful, IDisposable
         _optimizer = optimizer;
         _order = new BatchOrder(problem.CountOf(DataPart.Train), options.Workload.BatchSize, options.Seed);
         _batch = problem.CreateBatch(stream, options.Workload.BatchSize);
-        _pass = new TrainingPass(stream, network, _batch);
+        _pass = new TrainingPass(stream, network, _batch) { MayTakeRows = true };
         _clipping = options.GradientClip is double norm ? new GradientClipping(stream.Device, norm) : null;
     }
 

@@ -16,15 +16,18 @@ public sealed class StepAllocationTests
         long small = BytesPerStep(kind, style, layers: 1, examples: 8);
         long large = BytesPerStep(kind, style, layers: 12, examples: 64);
         long lowRank = BytesPerStep(kind, style, layers: 2, examples: 64, rows: 6);
+        long taken = BytesPerStep(kind, style, layers: 2, examples: 64, rows: 6, mayTake: true);
         long dual = BytesPerStep(kind, style, layers: 2, examples: 6, rows: 6, average: 0);
 
         Assert.Equal(0, small);
         Assert.Equal(0, large);
         Assert.Equal(0, lowRank);
+        Assert.Equal(0, taken);
         Assert.Equal(0, dual);
     }
 
-    private static long BytesPerStep(CurvatureKind kind, DampingStyle style, int layers, int examples, int rows = 0, double average = 0.9)
+    private static long BytesPerStep(
+        CurvatureKind kind, DampingStyle style, int layers, int examples, int rows = 0, double average = 0.9, bool mayTake = false)
     {
         const int Steps = 10;
         using Device device = TestDevice.OpenDefault();
@@ -55,7 +58,7 @@ public sealed class StepAllocationTests
             if (rows > 0)
             {
                 ITrainingSink sink = optimizer.TrainingPassSink!;
-                sink.BeginPass();
+                sink.BeginPass(mayTake);
                 for (int layer = 0; layer < layers; layer++)
                 {
                     sink.WeightGradient(layer, inputs, gradients);

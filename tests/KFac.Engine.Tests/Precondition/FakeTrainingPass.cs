@@ -1,5 +1,6 @@
 using KFac.Kernels;
 using KFac.Testing;
+using Xunit;
 
 namespace KFac.Engine.Tests;
 
@@ -10,7 +11,9 @@ internal sealed class FakeTrainingPass(Device device, Arena arena, IReadOnlyList
 
     /// <summary>Makes new rows, writes their gradients and delivers them; a layer in <paramref name="twice"/> is used again with other rows.</summary>
     /// <param name="sink">Null delivers nothing.</param>
-    public void Run(ITrainingSink? sink, int rows, ulong seed, int twice = -1)
+    /// <param name="mayTake">Whether gradients may be left to the sink; those of which all is taken become NaN.</param>
+    /// <param name="more">Rows of the second use, as many as of the first where it is not given.</param>
+    public void Run(ITrainingSink? sink, int rows, ulong seed, int twice = -1, bool mayTake = false, int? more = null)
     {
         _uses.Clear();
         for (int layer = 0; layer < layers.Count; layer++)
@@ -18,20 +21,37 @@ internal sealed class FakeTrainingPass(Device device, Arena arena, IReadOnlyList
             Add(layer, rows, (seed * 1000) + (4 * (ulong)layer));
             if (layer == twice)
             {
-                Add(layer, rows, (seed * 1000) + (4 * (ulong)layer) + 2);
+                Add(layer, more ?? rows, (seed * 1000) + (4 * (ulong)layer) + 2);
             }
         }
 
-        WriteGradients();
-        Deliver(sink);
+        if (!mayTake)
+        {
+            WriteGradients([]);
+        }
+
+        Deliver(sink, mayTake);
     }
 
-    public void Deliver(ITrainingSink? sink)
+    public void Deliver(ITrainingSink? sink, bool mayTake = false)
     {
-        sink?.BeginPass();
-        foreach ((int layer, MatrixView<float> inputs, MatrixView<float> outputGradients) in _uses)
+        sink?.BeginPass(mayTake);
+        var taken = new List<int>();
+        for (int use = 0; use < _uses.Count; use++)
         {
-            sink?.WeightGradient(layer, inputs, outputGradients);
+            if (sink?.WeightGradient(_uses[use].Layer, _uses[use].Inputs, _uses[use].OutputGradients) == true)
+            {
+                taken.Add(use);
+            }
+        }
+
+        if (mayTake)
+        {
+            WriteGradients(taken);
+        }
+        else
+        {
+            Assert.Empty(taken);
         }
 
         sink?.EndPass(parameters);
@@ -42,11 +62,23 @@ internal sealed class FakeTrainingPass(Device device, Arena arena, IReadOnlyList
         arena.Upload(rows, layers[layer].InputWidth, TestData.Uniform(rows * layers[layer].InputWidth, seed)),
         arena.Upload(rows, layers[layer].OutputWidth, TestData.Uniform(rows * layers[layer].OutputWidth, seed + 1))));
 
-    private void WriteGradients()
+    private void WriteGradients(List<int> taken)
     {
         var gradients = new double[parameters.Gradients.Length];
-        foreach ((int layer, MatrixView<float> inputs, MatrixView<float> outputGradients) in _uses)
+        foreach (ParameterBlock block in parameters.Blocks)
         {
+            int[] uses = [.. Enumerable.Range(0, _uses.Count).Where(use => _uses[use].Layer == block.Layer)];
+            gradients.AsSpan(block.Offset, block.Rows * block.Columns).Fill(uses.Length > 0 && uses.All(taken.Contains) ? double.NaN : 0);
+        }
+
+        for (int use = 0; use < _uses.Count; use++)
+        {
+            if (taken.Contains(use))
+            {
+                continue;
+            }
+
+            (int layer, MatrixView<float> inputs, MatrixView<float> outputGradients) = _uses[use];
             ParameterBlock block = parameters.Blocks[layer];
             float[] x = device.Read(inputs);
             float[] g = device.Read(outputGradients);

@@ -81,6 +81,105 @@ public sealed class LowRankGradientTests : IDisposable
         (float[] rows, float[] matrix) = Train(options, static (_, _) => { }, twice: 1);
         AssertClose(rows, matrix);
         Assert.NotEqual(matrix, rows);
+
+        (float[] taken, _) = Train(options, static (_, _) => { }, twice: 1, mayTake: true);
+        AssertClose(taken, matrix);
+        Assert.NotEqual(matrix, taken);
+    }
+
+    [Fact]
+    public void Rows_in_place_of_gradients_give_their_bits()
+    {
+        var options = new KfacOptions { Damping = 0.05, KlClip = 1e-3, MovingAverage = 0.8 };
+        (float[] sealedRows, _) = Train(options, static (_, _) => { });
+        (float[] taken, _) = Train(options, static (_, _) => { }, mayTake: true);
+        Assert.Equal(sealedRows, taken);
+    }
+
+    [Fact]
+    public void Rows_of_a_layer_that_exceeds_later_are_added_to_its_gradient()
+    {
+        var options = new KfacOptions { Damping = 0.05 };
+        (float[] rows, float[] matrix) = Train(options, static (_, _) => { }, twice: 1, mayTake: true, more: 30);
+        AssertClose(rows, matrix);
+    }
+
+    [Fact]
+    public void Gradients_whose_rows_were_taken_are_formed_when_asked_for()
+    {
+        var parameters = new FakeParameters(_device, _arena, s_layers);
+        var pass = new FakeTrainingPass(_device, _arena, s_layers, parameters.Set);
+        using var optimizer = new KfacOptimizer(_device, _model, parameters.Set, new KfacOptions { Damping = 0.05 });
+        MatrixView<float> gradients = parameters.Set.Gradients.AsMatrix(1, parameters.Set.Gradients.Length);
+        pass.Run(null, Rows, 1, twice: 0);
+        double[] expected = TestData.ToDouble(_device.Read(gradients));
+        ITrainingSink sink = optimizer.TrainingPassSink!;
+        pass.Run(sink, Rows, 1, twice: 0, mayTake: true);
+        Assert.All(_device.Read(gradients)[..^FakeParameters.PlainLength], static value => Assert.Equal(float.NaN, value));
+
+        sink.FormGradients(parameters.Set);
+        sink.FormGradients(parameters.Set);
+
+        ErrorBound.AssertWithinAndSharp(_device.Read(gradients), expected, DeviceMatrix.RelativeToLargest(expected, 1e-6), "gradients");
+    }
+
+    [Fact]
+    public void Clipping_forms_gradients_whose_rows_were_taken()
+    {
+        using var clipping = new GradientClipping(_device, 0.5);
+        void Clip(ParameterSet parameters, ITrainingSink? sink) => Assert.True(clipping.Apply(parameters, sink) > 0.5);
+        var options = new KfacOptions { Damping = 0.05, KlClip = null };
+        (float[] rows, float[] matrix) = Train(options, Clip, mayTake: true);
+        AssertClose(rows, matrix);
+        Assert.NotEqual(matrix, rows);
+    }
+
+    [Fact]
+    public void Rows_that_were_taken_are_good_for_one_step()
+    {
+        var parameters = new FakeParameters(_device, _arena, s_layers);
+        var pass = new FakeTrainingPass(_device, _arena, s_layers, parameters.Set);
+        using var optimizer = new KfacOptimizer(_device, _model, parameters.Set, new KfacOptions { Damping = 0.05 });
+        pass.Run(optimizer.TrainingPassSink, Rows, 1, mayTake: true);
+        optimizer.Step(_model, parameters.Set, Rate);
+        float[] before = parameters.Values;
+
+        Exception exception = Assert.Throws<InvalidOperationException>(() => optimizer.Step(_model, parameters.Set, Rate));
+
+        Assert.Contains("run another pass", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(before, parameters.Values);
+        pass.Run(optimizer.TrainingPassSink, Rows, 2);
+        optimizer.Step(_model, parameters.Set, Rate);
+        Assert.NotEqual(before, parameters.Values);
+    }
+
+    /// <summary>The second layer has too many rows, so that its gradient stands beside the first one's rows.</summary>
+    [Theory]
+    [InlineData("first", "inputs", 2, 5)]
+    [InlineData("first", "output gradients", 1, 7)]
+    [InlineData("second.weight", "weight gradients", 3, 4)]
+    public void A_non_finite_row_that_was_taken_is_refused(string name, string quantity, int row, int column)
+    {
+        var parameters = new FakeParameters(_device, _arena, s_layers);
+        using var optimizer = new KfacOptimizer(_device, _model, parameters.Set, new KfacOptions { Damping = 0.05 });
+        float[] before = parameters.Values;
+        MatrixView<float> x = _arena.Upload(Rows, 23, TestData.Uniform(Rows * 23, 1));
+        MatrixView<float> g = _arena.Upload(Rows, 20, TestData.Uniform(Rows * 20, 2));
+        ParameterBlock second = parameters.Set.Blocks[1];
+        _device.DefaultStream.Upload(TestData.Uniform(20 * 31, 3), parameters.Set.Gradients.Slice(second.Offset, 20 * 31));
+        MatrixView<float> bad = quantity == "inputs" ? x : quantity == "output gradients" ? g : parameters.Set.GradientsOf(second);
+        _device.DefaultStream.Upload([float.NegativeInfinity], bad.Row(row).Slice(column, 1));
+        ITrainingSink sink = optimizer.TrainingPassSink!;
+        sink.BeginPass(mayTake: true);
+        Assert.True(sink.WeightGradient(0, x, g));
+        Assert.False(sink.WeightGradient(1, _arena.Upload(40, 20, new float[800]), _arena.Upload(40, 31, new float[1240])));
+        sink.EndPass(parameters.Set);
+
+        NonFiniteCaptureException exception = Assert.Throws<NonFiniteCaptureException>(() => optimizer.Step(_model, parameters.Set, Rate));
+
+        Assert.Equal((name, (long)row, (long)column), (exception.Layer, exception.Row, exception.Column));
+        Assert.Contains(quantity, exception.Message, StringComparison.Ordinal);
+        Assert.Equal(before, parameters.Values);
     }
 
     public static TheoryData<string> Changes { get; } = ["scaled", "negated", "one bit", "decayed", "clipped without the sink", "of another pass"];
@@ -227,7 +326,7 @@ public sealed class LowRankGradientTests : IDisposable
 
     /// <summary>Parameters after three steps, once with rows and once without, from the same gradients.</summary>
     private (float[] Rows, float[] Matrix) Train(
-        KfacOptions options, Action<ParameterSet, ITrainingSink?> afterPass, int twice = -1, int count = Rows)
+        KfacOptions options, Action<ParameterSet, ITrainingSink?> afterPass, int twice = -1, int count = Rows, bool mayTake = false, int? more = null)
     {
         return (Run(true), Run(false));
 
@@ -244,7 +343,7 @@ public sealed class LowRankGradientTests : IDisposable
                     _model.DeliverGradients(sink!);
                 }
 
-                pass.Run(sink, count, step, twice);
+                pass.Run(sink, count, step, twice, mayTake, more);
                 afterPass(parameters.Set, sink);
                 optimizer.Step(_model, parameters.Set, Rate);
             }

@@ -150,7 +150,7 @@ public class LayerGradientTests
 
         public int Ended { get; private set; }
 
-        public void BeginPass() => Begun++;
+        public void BeginPass(bool mayTake) => Begun++;
 
         public void EndPass(ParameterSet parameters)
         {
@@ -158,7 +158,7 @@ public class LayerGradientTests
             Ended++;
         }
 
-        public void WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients)
+        public bool WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients)
         {
             float[] x = test.Read(inputs);
             float[] g = test.Read(outputGradients);
@@ -169,7 +169,11 @@ public class LayerGradientTests
                 float input = column < inputs.Columns ? x[(n * inputs.Columns) + column] : 1;
                 Gradients[block.Offset + (row * block.Columns) + column] += g[(n * block.Rows) + row] * input;
             }
+
+            return false;
         }
+
+        public void FormGradients(ParameterSet parameters) => throw new NotSupportedException();
 
         public void ScaleGradients(ParameterSet parameters, float factor) => throw new NotSupportedException();
 

@@ -290,7 +290,7 @@ public class WeightNormalizationTests
     {
         public List<int> Layers { get; } = [];
 
-        public void BeginPass()
+        public void BeginPass(bool mayTake)
         {
         }
 
@@ -298,7 +298,13 @@ public class WeightNormalizationTests
         {
         }
 
-        public void WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients) => Layers.Add(layer);
+        public bool WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients)
+        {
+            Layers.Add(layer);
+            return false;
+        }
+
+        public void FormGradients(ParameterSet parameters) => throw new NotSupportedException();
 
         public void ScaleGradients(ParameterSet parameters, float factor) => throw new NotSupportedException();
 

@@ -25,10 +25,35 @@ public sealed class FewRowsTests
         double tolerance = 1e-4 * expected.Max(Math.Abs);
         ErrorBound.AssertWithinAndSharp(rows, expected, [.. expected.Select(_ => tolerance)], $"{kind} {style}");
         Assert.NotEqual(matrices, rows);
+
+        float[] taken = Train(options, mayTake: true);
+        ErrorBound.AssertWithinAndSharp(taken, expected, [.. expected.Select(_ => tolerance)], $"taken, {kind} {style}");
+    }
+
+    [Fact]
+    public void Gradients_whose_rows_were_taken_are_not_computed()
+    {
+        using var test = new TestNetwork(new Sequential(new Linear("first", 20, Width), new Linear("last", Width, 30)), new CrossEntropyLoss(), scale: 0.2f);
+        ParameterSet parameters = test.Network.Parameters;
+        using var optimizer = new KfacOptimizer(test.Arena.Device, test.Network, parameters, new KfacOptions());
+        MatrixView<float> gradients = parameters.Gradients.AsMatrix(1, parameters.Gradients.Length);
+        test.Forward(TensorShape.Of(3, 20), seed: 1);
+        test.SetLabelTargets(2);
+        test.Network.Backward();
+        float[] expected = test.Read(gradients);
+        Elementwise.Fill(test.Arena.Device.DefaultStream, float.NaN, gradients);
+        ITrainingSink sink = optimizer.TrainingPassSink!;
+
+        test.Network.Backward(sink, mayTakeRows: true);
+
+        Assert.All(test.Read(gradients), static value => Assert.Equal(float.NaN, value));
+        sink.FormGradients(parameters);
+        double largest = expected.Max(static value => Math.Abs((double)value));
+        ErrorBound.AssertWithin(test.Read(gradients), TestData.ToDouble(expected), [.. expected.Select(_ => 1e-6 * largest)], "gradients");
     }
 
     /// <summary>Ten steps of a network with biases, weight sharing over three rows, and a layer that is used twice.</summary>
-    private static float[] Train(KfacOptions options)
+    private static float[] Train(KfacOptions options, bool mayTake = false)
     {
         var shared = new Linear("shared", Width, Width);
         var root = new Sequential(
@@ -47,8 +72,12 @@ public sealed class FewRowsTests
             test.Forward(TensorShape.Of(2, 3, 20), seed: 100 + step);
             test.SetLabelTargets(200 + step);
             ITrainingSink? sink = optimizer.TrainingPassSink;
-            test.Network.Backward(sink);
-            Assert.True(clipping.Apply(test.Network.Parameters, sink) > clipping.MaximumNorm);
+            test.Network.Backward(sink, mayTake);
+            if (step % 2 == 0)
+            {
+                Assert.True(clipping.Apply(test.Network.Parameters, sink) > clipping.MaximumNorm);
+            }
+
             optimizer.Step(test.Network, test.Network.Parameters, 0.05);
         }
 

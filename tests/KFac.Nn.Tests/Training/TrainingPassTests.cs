@@ -162,7 +162,7 @@ public sealed class TrainingPassTests
 
         public bool MayBeLeftOut => _ended && !keeps;
 
-        public void BeginPass()
+        public void BeginPass(bool mayTake)
         {
         }
 
@@ -176,7 +176,9 @@ public sealed class TrainingPassTests
         {
         }
 
-        public void WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients)
+        public bool WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients) => false;
+
+        public void FormGradients(ParameterSet parameters)
         {
         }
 
