@@ -37,15 +37,14 @@ internal static unsafe class GemmBlock<TTile>
     /// <summary><c>C ← α·AB + β·C</c> for a packed block of rows and one panel of B.</summary>
     /// <param name="rows">Rows of C.</param>
     /// <param name="columns">Columns of C, at most a panel.</param>
-    /// <param name="ahead">Fetched between the tiles.</param>
+    /// <param name="ahead">Fetched meanwhile.</param>
     public static void Multiply(
         int rows, int columns, int steps, float alpha, float* packedA, float* panelB, float beta, float* c, long ldc, ref LinesAhead ahead)
     {
         for (int row = 0; row < rows; row += TTile.Rows)
         {
-            ahead.Fetch();
             MultiplyTile(
-                Math.Min(TTile.Rows, rows - row), columns, steps, alpha, TileOf(packedA, row, steps), panelB, beta, c + (row * ldc), ldc);
+                Math.Min(TTile.Rows, rows - row), columns, steps, alpha, TileOf(packedA, row, steps), panelB, beta, c + (row * ldc), ldc, ref ahead);
         }
     }
 
@@ -64,7 +63,6 @@ internal static unsafe class GemmBlock<TTile>
             return;
         }
 
-        ahead.Fetch();
         if (rows == TTile.Rows && isAll)
         {
             TTile.MultiplyPart(TTile.Rows, 3, steps, packedA, TTile.Columns, b, strideB, alpha, beta, c, ldc);
@@ -74,9 +72,8 @@ internal static unsafe class GemmBlock<TTile>
         TTile.MultiplyPacking(steps, packedA, TTile.Columns, b, strideB, panelB, alpha, beta, c, ldc);
         for (int row = TTile.Rows; row < rows; row += TTile.Rows)
         {
-            ahead.Fetch();
             MultiplyTile(
-                Math.Min(TTile.Rows, rows - row), TTile.Columns, steps, alpha, TileOf(packedA, row, steps), panelB, beta, c + (row * ldc), ldc);
+                Math.Min(TTile.Rows, rows - row), TTile.Columns, steps, alpha, TileOf(packedA, row, steps), panelB, beta, c + (row * ldc), ldc, ref ahead);
         }
     }
 
@@ -87,8 +84,7 @@ internal static unsafe class GemmBlock<TTile>
         {
             int tileRows = Math.Min(TTile.Rows, rows - row);
             int columns = Math.Min(rows, (row + tileRows + VectorLength - 1) / VectorLength * VectorLength);
-            ahead.Fetch();
-            MultiplyTile(tileRows, columns, steps, alpha, panelA + row, panelA, beta, c + (row * ldc), ldc);
+            MultiplyTile(tileRows, columns, steps, alpha, panelA + row, panelA, beta, c + (row * ldc), ldc, ref ahead);
         }
     }
 
@@ -100,7 +96,6 @@ internal static unsafe class GemmBlock<TTile>
         int steps, float alpha, float* a, long strideA, float* panelA, float beta, float* c, long ldc, ref LinesAhead ahead)
     {
         int last = TTile.Columns - TTile.Rows;
-        ahead.Fetch();
         TTile.MultiplyPacking(steps, a + last, strideA, a, strideA, panelA, alpha, beta, c + (last * ldc), ldc);
         MultiplyDiagonal(last, steps, alpha, panelA, beta, c, ldc, ref ahead);
     }
@@ -135,24 +130,29 @@ internal static unsafe class GemmBlock<TTile>
         packed + ((long)(row / TTile.Columns) * TTile.Columns * steps) + (row % TTile.Columns);
 
     private static void MultiplyTile(
-        int rows, int columns, int steps, float alpha, float* tileA, float* panelB, float beta, float* c, long ldc)
+        int rows, int columns, int steps, float alpha, float* tileA, float* panelB, float beta, float* c, long ldc, ref LinesAhead ahead)
     {
         if (beta != 0 && steps >= StepsThatHideFetching)
         {
             LinesAhead.FetchTile(c, ldc, rows, columns);
         }
 
-        if (rows == TTile.Rows && columns == TTile.Columns)
+        if ((rows != TTile.Rows && rows != TTile.Rows / 2) || columns % VectorLength != 0)
+        {
+            MultiplyEdge(rows, columns, steps, tileA, panelB, new TileTarget(alpha, beta, c, ldc));
+        }
+        else if (!ahead.IsDone)
+        {
+            var target = new TileTarget(alpha, beta, c, ldc);
+            TTile.MultiplyFetching(rows, columns / VectorLength, steps, tileA, TTile.Columns, panelB, TTile.Columns, target, ref ahead);
+        }
+        else if (rows == TTile.Rows && columns == TTile.Columns)
         {
             TTile.Multiply(steps, tileA, TTile.Columns, panelB, alpha, beta, c, ldc);
         }
-        else if ((rows == TTile.Rows || rows == TTile.Rows / 2) && columns % VectorLength == 0)
-        {
-            TTile.MultiplyPart(rows, columns / VectorLength, steps, tileA, TTile.Columns, panelB, TTile.Columns, alpha, beta, c, ldc);
-        }
         else
         {
-            MultiplyEdge(rows, columns, steps, tileA, panelB, new TileTarget(alpha, beta, c, ldc));
+            TTile.MultiplyPart(rows, columns / VectorLength, steps, tileA, TTile.Columns, panelB, TTile.Columns, alpha, beta, c, ldc);
         }
     }
 

@@ -37,6 +37,10 @@ internal unsafe interface IGemmTile
     static abstract void MultiplyPart(
         int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, float alpha, float beta, float* c, long ldc);
 
+    /// <summary>As <see cref="MultiplyPart"/>, and fetches memory that other tiles will read.</summary>
+    static abstract void MultiplyFetching(
+        int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead);
+
     /// <summary>As <see cref="MultiplyPart"/> where A lies row by row.</summary>
     /// <param name="a">Element (i, p) of A is <c>a[i·strideA + p]</c>.</param>
     static abstract void MultiplyRows(
@@ -79,6 +83,9 @@ internal interface ITileForm
 
     /// <summary>Whether B is copied to a panel.</summary>
     static abstract bool Packs { get; }
+
+    /// <summary>Whether memory is fetched for later, a line every few steps.</summary>
+    static abstract bool Fetches { get; }
 }
 
 internal readonly struct WholeTile : ITileForm
@@ -88,6 +95,8 @@ internal readonly struct WholeTile : ITileForm
     public static bool RowsOfA => false;
 
     public static bool Packs => false;
+
+    public static bool Fetches => false;
 }
 
 internal readonly struct PackingTile : ITileForm
@@ -97,6 +106,8 @@ internal readonly struct PackingTile : ITileForm
     public static bool RowsOfA => false;
 
     public static bool Packs => true;
+
+    public static bool Fetches => false;
 }
 
 internal readonly struct HalfTile : ITileForm
@@ -106,6 +117,30 @@ internal readonly struct HalfTile : ITileForm
     public static bool RowsOfA => false;
 
     public static bool Packs => false;
+
+    public static bool Fetches => false;
+}
+
+internal readonly struct FetchingTile : ITileForm
+{
+    public static bool AllRows => true;
+
+    public static bool RowsOfA => false;
+
+    public static bool Packs => false;
+
+    public static bool Fetches => true;
+}
+
+internal readonly struct FetchingHalfTile : ITileForm
+{
+    public static bool AllRows => false;
+
+    public static bool RowsOfA => false;
+
+    public static bool Packs => false;
+
+    public static bool Fetches => true;
 }
 
 internal readonly struct WholeTileOfRows : ITileForm
@@ -115,6 +150,8 @@ internal readonly struct WholeTileOfRows : ITileForm
     public static bool RowsOfA => true;
 
     public static bool Packs => false;
+
+    public static bool Fetches => false;
 }
 
 internal readonly struct HalfTileOfRows : ITileForm
@@ -124,6 +161,8 @@ internal readonly struct HalfTileOfRows : ITileForm
     public static bool RowsOfA => true;
 
     public static bool Packs => false;
+
+    public static bool Fetches => false;
 }
 
 /// <summary>Where a tile's sums go: <c>C ← α·sums + β·C</c>, with one rounding for each of the three operations but where the

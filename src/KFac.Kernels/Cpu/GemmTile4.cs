@@ -15,11 +15,11 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         GemmPanel<TSimd, TVector>.Pack(panel, k, columns, source);
 
     public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc) =>
-        Multiply<ThreeVectors, WholeTile>(k, a, strideA, b, Columns, null, new TileTarget(alpha, beta, c, ldc));
+        Multiply<ThreeVectors, WholeTile>(k, a, strideA, b, Columns, null, new TileTarget(alpha, beta, c, ldc), ref Unsafe.NullRef<LinesAhead>());
 
     public static void MultiplyPacking(
         int k, float* a, long strideA, float* b, long strideB, float* panel, float alpha, float beta, float* c, long ldc) =>
-        Multiply<ThreeVectors, PackingTile>(k, a, strideA, b, strideB, panel, new TileTarget(alpha, beta, c, ldc));
+        Multiply<ThreeVectors, PackingTile>(k, a, strideA, b, strideB, panel, new TileTarget(alpha, beta, c, ldc), ref Unsafe.NullRef<LinesAhead>());
 
     public static void MultiplyPart(
         int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, float alpha, float beta, float* c, long ldc)
@@ -27,11 +27,24 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         var target = new TileTarget(alpha, beta, c, ldc);
         if (rows == Rows)
         {
-            Multiply<WholeTile>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<WholeTile>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
         }
         else
         {
-            Multiply<HalfTile>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<HalfTile>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
+        }
+    }
+
+    public static void MultiplyFetching(
+        int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead)
+    {
+        if (rows == Rows)
+        {
+            Multiply<FetchingTile>(vectors, k, a, strideA, b, strideB, target, ref ahead);
+        }
+        else
+        {
+            Multiply<FetchingHalfTile>(vectors, k, a, strideA, b, strideB, target, ref ahead);
         }
     }
 
@@ -41,11 +54,11 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         var target = new TileTarget(alpha, beta, c, ldc);
         if (rows == Rows)
         {
-            Multiply<WholeTileOfRows>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<WholeTileOfRows>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
         }
         else
         {
-            Multiply<HalfTileOfRows>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<HalfTileOfRows>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
         }
     }
 
@@ -53,26 +66,26 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         TileRow<TSimd, TVector, ThreeVectors>.Write(sums, rows, columns, target);
 
     private static void Multiply<TForm>(
-        int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target)
+        int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead)
         where TForm : struct, ITileForm
     {
         switch (vectors)
         {
             case 1:
-                Multiply<OneVector, TForm>(k, a, strideA, b, strideB, null, target);
+                Multiply<OneVector, TForm>(k, a, strideA, b, strideB, null, target, ref ahead);
                 break;
             case 2:
-                Multiply<TwoVectors, TForm>(k, a, strideA, b, strideB, null, target);
+                Multiply<TwoVectors, TForm>(k, a, strideA, b, strideB, null, target, ref ahead);
                 break;
             default:
-                Multiply<ThreeVectors, TForm>(k, a, strideA, b, strideB, null, target);
+                Multiply<ThreeVectors, TForm>(k, a, strideA, b, strideB, null, target, ref ahead);
                 break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Multiply<TVectors, TForm>(
-        int k, float* a, long strideA, float* b, long strideB, float* panel, in TileTarget target)
+        int k, float* a, long strideA, float* b, long strideB, float* panel, in TileTarget target, ref LinesAhead ahead)
         where TVectors : struct, ITileVectors
         where TForm : struct, ITileForm
     {
@@ -82,29 +95,40 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         TVector c30 = TSimd.Zero, c31 = TSimd.Zero, c32 = TSimd.Zero;
         long next = TForm.RowsOfA ? 1 : strideA;
         long row = TForm.RowsOfA ? strideA : 1;
-        for (int step = 0; step < k; step++)
+        while (k > 0)
         {
-            TVector b0 = TSimd.Load(b);
-            TVector b1 = TVectors.Count > 1 ? TSimd.Load(b + TSimd.Count) : TSimd.Zero;
-            TVector b2 = TVectors.Count > 2 ? TSimd.Load(b + (2 * TSimd.Count)) : TSimd.Zero;
-            if (TForm.Packs)
+            int steps = k;
+            if (TForm.Fetches)
             {
-                TSimd.Store(b0, panel);
-                TSimd.Store(b1, panel + TSimd.Count);
-                TSimd.Store(b2, panel + (2 * TSimd.Count));
-                panel += Columns;
+                ahead.Fetch();
+                steps = Math.Min(k, ahead.StepsPerLine);
             }
 
-            TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
-            TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[row], b0, b1, b2, ref c10, ref c11, ref c12);
-            if (TForm.AllRows)
+            k -= steps;
+            for (; steps > 0; steps--)
             {
-                TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[2 * row], b0, b1, b2, ref c20, ref c21, ref c22);
-                TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[3 * row], b0, b1, b2, ref c30, ref c31, ref c32);
-            }
+                TVector b0 = TSimd.Load(b);
+                TVector b1 = TVectors.Count > 1 ? TSimd.Load(b + TSimd.Count) : TSimd.Zero;
+                TVector b2 = TVectors.Count > 2 ? TSimd.Load(b + (2 * TSimd.Count)) : TSimd.Zero;
+                if (TForm.Packs)
+                {
+                    TSimd.Store(b0, panel);
+                    TSimd.Store(b1, panel + TSimd.Count);
+                    TSimd.Store(b2, panel + (2 * TSimd.Count));
+                    panel += Columns;
+                }
 
-            a += next;
-            b += strideB;
+                TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
+                TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[row], b0, b1, b2, ref c10, ref c11, ref c12);
+                if (TForm.AllRows)
+                {
+                    TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[2 * row], b0, b1, b2, ref c20, ref c21, ref c22);
+                    TileRow<TSimd, TVector, TVectors>.MultiplyAdd(a[3 * row], b0, b1, b2, ref c30, ref c31, ref c32);
+                }
+
+                a += next;
+                b += strideB;
+            }
         }
 
         TileRow<TSimd, TVector, TVectors>.Write(target, 0, c00, c01, c02);

@@ -14,11 +14,11 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
         GemmPanel<Simd512, Vector512<float>>.Pack(panel, k, columns, source);
 
     public static void Multiply(int k, float* a, int strideA, float* b, float alpha, float beta, float* c, long ldc) =>
-        Multiply<ThreeVectors, WholeTile>(k, a, strideA, b, Columns, null, new TileTarget(alpha, beta, c, ldc));
+        Multiply<ThreeVectors, WholeTile>(k, a, strideA, b, Columns, null, new TileTarget(alpha, beta, c, ldc), ref Unsafe.NullRef<LinesAhead>());
 
     public static void MultiplyPacking(
         int k, float* a, long strideA, float* b, long strideB, float* panel, float alpha, float beta, float* c, long ldc) =>
-        Multiply<ThreeVectors, PackingTile>(k, a, strideA, b, strideB, panel, new TileTarget(alpha, beta, c, ldc));
+        Multiply<ThreeVectors, PackingTile>(k, a, strideA, b, strideB, panel, new TileTarget(alpha, beta, c, ldc), ref Unsafe.NullRef<LinesAhead>());
 
     public static void MultiplyPart(
         int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, float alpha, float beta, float* c, long ldc)
@@ -26,11 +26,24 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
         var target = new TileTarget(alpha, beta, c, ldc);
         if (rows == Rows)
         {
-            Multiply<WholeTile>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<WholeTile>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
         }
         else
         {
-            Multiply<HalfTile>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<HalfTile>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
+        }
+    }
+
+    public static void MultiplyFetching(
+        int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead)
+    {
+        if (rows == Rows)
+        {
+            Multiply<FetchingTile>(vectors, k, a, strideA, b, strideB, target, ref ahead);
+        }
+        else
+        {
+            Multiply<FetchingHalfTile>(vectors, k, a, strideA, b, strideB, target, ref ahead);
         }
     }
 
@@ -40,11 +53,11 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
         var target = new TileTarget(alpha, beta, c, ldc);
         if (rows == Rows)
         {
-            Multiply<WholeTileOfRows>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<WholeTileOfRows>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
         }
         else
         {
-            Multiply<HalfTileOfRows>(vectors, k, a, strideA, b, strideB, target);
+            Multiply<HalfTileOfRows>(vectors, k, a, strideA, b, strideB, target, ref Unsafe.NullRef<LinesAhead>());
         }
     }
 
@@ -52,26 +65,26 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
         TileRow<Simd512, Vector512<float>, ThreeVectors>.Write(sums, rows, columns, target);
 
     private static void Multiply<TForm>(
-        int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target)
+        int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead)
         where TForm : struct, ITileForm
     {
         switch (vectors)
         {
             case 1:
-                Multiply<OneVector, TForm>(k, a, strideA, b, strideB, null, target);
+                Multiply<OneVector, TForm>(k, a, strideA, b, strideB, null, target, ref ahead);
                 break;
             case 2:
-                Multiply<TwoVectors, TForm>(k, a, strideA, b, strideB, null, target);
+                Multiply<TwoVectors, TForm>(k, a, strideA, b, strideB, null, target, ref ahead);
                 break;
             default:
-                Multiply<ThreeVectors, TForm>(k, a, strideA, b, strideB, null, target);
+                Multiply<ThreeVectors, TForm>(k, a, strideA, b, strideB, null, target, ref ahead);
                 break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Multiply<TVectors, TForm>(
-        int k, float* a, long strideA, float* b, long strideB, float* panel, in TileTarget target)
+        int k, float* a, long strideA, float* b, long strideB, float* panel, in TileTarget target, ref LinesAhead ahead)
         where TVectors : struct, ITileVectors
         where TForm : struct, ITileForm
     {
@@ -85,33 +98,44 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
         Vector512<float> c70 = Simd512.Zero, c71 = Simd512.Zero, c72 = Simd512.Zero;
         long next = TForm.RowsOfA ? 1 : strideA;
         long row = TForm.RowsOfA ? strideA : 1;
-        for (int step = 0; step < k; step++)
+        while (k > 0)
         {
-            Vector512<float> b0 = Simd512.Load(b);
-            Vector512<float> b1 = TVectors.Count > 1 ? Simd512.Load(b + Simd512.Count) : Simd512.Zero;
-            Vector512<float> b2 = TVectors.Count > 2 ? Simd512.Load(b + (2 * Simd512.Count)) : Simd512.Zero;
-            if (TForm.Packs)
+            int steps = k;
+            if (TForm.Fetches)
             {
-                Simd512.Store(b0, panel);
-                Simd512.Store(b1, panel + Simd512.Count);
-                Simd512.Store(b2, panel + (2 * Simd512.Count));
-                panel += Columns;
+                ahead.Fetch();
+                steps = Math.Min(k, ahead.StepsPerLine);
             }
 
-            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
-            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[row], b0, b1, b2, ref c10, ref c11, ref c12);
-            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[2 * row], b0, b1, b2, ref c20, ref c21, ref c22);
-            TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[3 * row], b0, b1, b2, ref c30, ref c31, ref c32);
-            if (TForm.AllRows)
+            k -= steps;
+            for (; steps > 0; steps--)
             {
-                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[4 * row], b0, b1, b2, ref c40, ref c41, ref c42);
-                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[5 * row], b0, b1, b2, ref c50, ref c51, ref c52);
-                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[6 * row], b0, b1, b2, ref c60, ref c61, ref c62);
-                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[7 * row], b0, b1, b2, ref c70, ref c71, ref c72);
-            }
+                Vector512<float> b0 = Simd512.Load(b);
+                Vector512<float> b1 = TVectors.Count > 1 ? Simd512.Load(b + Simd512.Count) : Simd512.Zero;
+                Vector512<float> b2 = TVectors.Count > 2 ? Simd512.Load(b + (2 * Simd512.Count)) : Simd512.Zero;
+                if (TForm.Packs)
+                {
+                    Simd512.Store(b0, panel);
+                    Simd512.Store(b1, panel + Simd512.Count);
+                    Simd512.Store(b2, panel + (2 * Simd512.Count));
+                    panel += Columns;
+                }
 
-            a += next;
-            b += strideB;
+                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[0], b0, b1, b2, ref c00, ref c01, ref c02);
+                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[row], b0, b1, b2, ref c10, ref c11, ref c12);
+                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[2 * row], b0, b1, b2, ref c20, ref c21, ref c22);
+                TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[3 * row], b0, b1, b2, ref c30, ref c31, ref c32);
+                if (TForm.AllRows)
+                {
+                    TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[4 * row], b0, b1, b2, ref c40, ref c41, ref c42);
+                    TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[5 * row], b0, b1, b2, ref c50, ref c51, ref c52);
+                    TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[6 * row], b0, b1, b2, ref c60, ref c61, ref c62);
+                    TileRow<Simd512, Vector512<float>, TVectors>.MultiplyAdd(a[7 * row], b0, b1, b2, ref c70, ref c71, ref c72);
+                }
+
+                a += next;
+                b += strideB;
+            }
         }
 
         TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 0, c00, c01, c02);

@@ -38,7 +38,7 @@ internal static unsafe class GramBand<TTile>
         public void Multiply()
         {
             // Where nothing passes, the whole of the next block is fetched evenly; else each panel during the one before.
-            LinesAhead ahead = row == 0 ? new LinesAhead(next.X, next.Rows, Math.Min(count, next.Columns), OwnTiles()) : default;
+            LinesAhead ahead = row == 0 ? new LinesAhead(next.X, next.Rows, Math.Min(count, next.Columns), (long)OwnTiles() * steps.Rows) : default;
             for (int offset = 0; offset < count; offset += TTile.Columns)
             {
                 MultiplyOwn(offset, Math.Min(TTile.Columns, count - offset), ref ahead);
@@ -47,8 +47,8 @@ internal static unsafe class GramBand<TTile>
             for (int column = 0; column < row; column += TTile.Columns)
             {
                 ahead = column + TTile.Columns < row
-                    ? Ahead(steps, column + TTile.Columns, GemmBlock<TTile>.Tiles(count))
-                    : Ahead(next, row, GemmBlock<TTile>.Tiles(count));
+                    ? Ahead(steps, column + TTile.Columns, GemmBlock<TTile>.Tiles(count) * steps.Rows)
+                    : Ahead(next, row, GemmBlock<TTile>.Tiles(count) * steps.Rows);
                 if (!LiesByRows)
                 {
                     Pack(Passing, column, TTile.Columns);
@@ -68,7 +68,7 @@ internal static unsafe class GramBand<TTile>
             float* target = c + (offset * ldc) + row;
             if (row > 0)
             {
-                ahead = AheadOfOwn(offset, GemmBlock<TTile>.Tiles(columns) * ((offset / TTile.Columns) + 1));
+                ahead = AheadOfOwn(offset, GemmBlock<TTile>.Tiles(columns) * ((offset / TTile.Columns) + 1) * steps.Rows);
             }
 
             if (LiesByRows && row + offset + TTile.Columns <= steps.Columns && columns == TTile.Columns)
@@ -97,12 +97,12 @@ internal static unsafe class GramBand<TTile>
         }
 
         /// <summary>What is packed after the own panel at <paramref name="offset"/>: the next own one, or the first that passes.</summary>
-        private LinesAhead AheadOfOwn(int offset, int tiles) => offset + TTile.Columns < count
-            ? Ahead(steps, row + offset + TTile.Columns, tiles)
-            : Ahead(steps, 0, tiles);
+        private LinesAhead AheadOfOwn(int offset, long tileSteps) => offset + TTile.Columns < count
+            ? Ahead(steps, row + offset + TTile.Columns, tileSteps)
+            : Ahead(steps, 0, tileSteps);
 
-        private static LinesAhead Ahead(GramRows rows, int column, int tiles) =>
-            new(rows.X.From(0, column), rows.Rows, Math.Clamp(rows.Columns - column, 0, TTile.Columns), tiles);
+        private static LinesAhead Ahead(GramRows rows, int column, long tileSteps) =>
+            new(rows.X.From(0, column), rows.Rows, Math.Clamp(rows.Columns - column, 0, TTile.Columns), tileSteps);
 
         /// <summary>Packs columns of X; the one after X's last is ones.</summary>
         private void Pack(float* panel, int column, int columns)

@@ -23,7 +23,9 @@ internal static unsafe class GramCore
 {
     private const int RowsOfSmallestChunk = 1024;
     private const int ChunkRowsPerColumn = 4;
-    private const int MostChunks = 16;
+
+    /// <summary>Few, since each starts with rows that nobody has fetched ahead and ends with a sum; more threads share columns.</summary>
+    private const int MostChunks = 4;
 
     /// <summary>Width above which a chunk's triangle is too large for the caches.</summary>
     private const int WidestChunked = 1024;

@@ -14,8 +14,10 @@ namespace KFac.Kernels.Cpu;
 /// so the bits do not depend on which columns are asked for together.
 /// </para>
 /// <para>
-/// Measured on one core of an AMD EPYC with AVX-512, shares of the FMA peak in the same run, X from memory; in brackets with
-/// packed panels as in a product: width 64 60% (44%), 144 72% (65%), 384 83% (81%), 768 87% (85%).
+/// Measured on one core of an AMD EPYC with AVX-512, shares of the FMA peak in the same run, X from memory: width 64 70%, 144 83%,
+/// 300 84%, 384 87%, 768 88%; with lines fetched in bursts between the tiles and shorter blocks of rows 61, 73, 80, 82 and 86%. Of
+/// width 64 the tiles across the diagonal could leave 79% at most, of 384 96%; a tile alone reaches 96%. Packed panels are as fast
+/// from width 384 on and slower below (307 and 341 GF/s on two cores at 64).
 /// </para>
 /// </remarks>
 internal static unsafe class GramTriangle<TTile, TSimd, TVector>
@@ -26,9 +28,9 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
     private const int VectorsInGroup = 3;
 
     /// <summary>Rows in a block of narrow and of wide X.</summary>
-    private const int FewRows = 96;
+    private const int RowsOfNarrow = 384;
 
-    private const int ManyRows = 192;
+    private const int RowsOfWide = 192;
 
     private const int WideColumns = 256;
 
@@ -36,7 +38,7 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
     private const int FetchedColumns = 512;
 
     /// <summary>Scratch that <see cref="Multiply"/> needs, at a 64-byte boundary.</summary>
-    public static long ScratchBytes => ManyRows * TSimd.Count * sizeof(float);
+    public static long ScratchBytes => RowsOfNarrow * TSimd.Count * sizeof(float);
 
     /// <summary>Groups of columns; 0 for an empty matrix.</summary>
     public static int Groups(GramRows rows) => WholeGroups(rows) + (Whole(rows) < rows.Width ? 1 : 0);
@@ -55,9 +57,9 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
     /// <param name="scratch"><see cref="ScratchBytes"/> bytes.</param>
     public static void Multiply(float* scratch, GramRows rows, int firstGroup, int endGroup, float alpha, float beta, float* c, long ldc)
     {
-        int size = rows.Width < WideColumns ? FewRows : ManyRows;
+        int size = rows.Width < WideColumns ? RowsOfNarrow : RowsOfWide;
         int start = GroupStart(rows, firstGroup);
-        int tiles = 0;
+        long tiles = 0;
         for (int group = firstGroup; group < endGroup; group++)
         {
             tiles += (rows.Width - GroupStart(rows, group) + TTile.Rows - 1) / TTile.Rows;
@@ -67,7 +69,7 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
         {
             GramRows steps = rows.RowRange(first, Math.Min(size, rows.Rows - first));
             int following = Math.Min(size, rows.Rows - first - steps.Rows);
-            var ahead = new LinesAhead(rows.X.From(first + steps.Rows, start), following, rows.Columns - start, tiles);
+            var ahead = new LinesAhead(rows.X.From(first + steps.Rows, start), following, rows.Columns - start, tiles * steps.Rows);
             CopyStrip(scratch, steps);
             var block = new Block(steps, scratch, alpha, first == 0 ? beta : 1, c, ldc);
             for (int group = firstGroup; group < endGroup; group++)
@@ -111,12 +113,11 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
             int vectors = (GroupStart(steps, group + 1) - column + TSimd.Count - 1) / TSimd.Count;
             for (int row = column; row < steps.Width; row += TTile.Rows)
             {
-                ahead.Fetch();
-                MultiplyTile(row, column, Math.Min(vectors, ((row - column) / TSimd.Count) + 1));
+                MultiplyTile(row, column, Math.Min(vectors, ((row - column) / TSimd.Count) + 1), ref ahead);
             }
         }
 
-        private void MultiplyTile(int row, int column, int vectors)
+        private void MultiplyTile(int row, int column, int vectors, ref LinesAhead ahead)
         {
             int rows = Math.Min(TTile.Rows, steps.Width - row);
             int columns = Math.Min(vectors * TSimd.Count, steps.Width - column);
@@ -130,21 +131,21 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
 
             if (rows == TTile.Rows && columns == vectors * TSimd.Count)
             {
-                TTile.MultiplyPart(rows, vectors, steps.Rows, (float*)a, strideA, (float*)b, strideB, alpha, beta, target, ldc);
+                TTile.MultiplyFetching(rows, vectors, steps.Rows, (float*)a, strideA, (float*)b, strideB, new TileTarget(alpha, beta, target, ldc), ref ahead);
             }
             else
             {
-                MultiplyEdge(rows, columns, vectors, (float*)a, strideA, (float*)b, strideB, new TileTarget(alpha, beta, target, ldc));
+                MultiplyEdge(rows, columns, vectors, (float*)a, strideA, (float*)b, strideB, new TileTarget(alpha, beta, target, ldc), ref ahead);
             }
         }
 
         [SkipLocalsInit]
         private void MultiplyEdge(
-            int rows, int columns, int vectors, float* a, long strideA, float* b, long strideB, in TileTarget target)
+            int rows, int columns, int vectors, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead)
         {
             float* sums = stackalloc float[TTile.Rows * TTile.Columns];
             int computed = rows <= TTile.Rows / 2 ? TTile.Rows / 2 : TTile.Rows;
-            TTile.MultiplyPart(computed, vectors, steps.Rows, a, strideA, b, strideB, 1, 0, sums, TTile.Columns);
+            TTile.MultiplyFetching(computed, vectors, steps.Rows, a, strideA, b, strideB, new TileTarget(1, 0, sums, TTile.Columns), ref ahead);
             TTile.Write(sums, rows, columns, target);
         }
 
