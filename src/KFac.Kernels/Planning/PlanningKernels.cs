@@ -50,25 +50,15 @@ internal sealed class PlanningKernels :
         };
     }
 
-    public void Run(in GemmArguments arguments)
-    {
-    }
+    public void Run(in GemmArguments arguments) { }
 
-    public void Forward(in ConvolutionArguments arguments)
-    {
-    }
+    public void Forward(in ConvolutionArguments arguments) { }
 
-    public void InputGradient(in ConvolutionArguments arguments)
-    {
-    }
+    public void InputGradient(in ConvolutionArguments arguments) { }
 
-    public void WeightGradient(in ConvolutionArguments arguments)
-    {
-    }
+    public void WeightGradient(in ConvolutionArguments arguments) { }
 
-    public void Max(MatrixView<float> x, ConvolutionShape shape, MatrixView<float> y, MatrixView<float> places)
-    {
-    }
+    public void Max(MatrixView<float> x, ConvolutionShape shape, MatrixView<float> y, MatrixView<float> places) { }
 
     public void MaxAdjoint(
         MatrixView<float> outputGradient,
@@ -76,24 +66,15 @@ internal sealed class PlanningKernels :
         ConvolutionShape shape,
         float beta,
         MatrixView<float> inputGradient)
-    {
-    }
+    { }
 
-    public void Average(MatrixView<float> x, ConvolutionShape shape, MatrixView<float> y)
-    {
-    }
+    public void Average(MatrixView<float> x, ConvolutionShape shape, MatrixView<float> y) { }
 
-    public void AverageAdjoint(MatrixView<float> outputGradient, ConvolutionShape shape, float beta, MatrixView<float> inputGradient)
-    {
-    }
+    public void AverageAdjoint(MatrixView<float> outputGradient, ConvolutionShape shape, float beta, MatrixView<float> inputGradient) { }
 
-    public void Statistics(MatrixView<float> x, int groupRows, float epsilon, MatrixView<float> statistics)
-    {
-    }
+    public void Statistics(MatrixView<float> x, int groupRows, float epsilon, MatrixView<float> statistics) { }
 
-    public void FromRunning(VectorView<float> mean, VectorView<float> variance, float epsilon, MatrixView<float> statistics)
-    {
-    }
+    public void FromRunning(VectorView<float> mean, VectorView<float> variance, float epsilon, MatrixView<float> statistics) { }
 
     public void UpdateRunning(
         MatrixView<float> statistics,
@@ -102,8 +83,7 @@ internal sealed class PlanningKernels :
         float momentum,
         VectorView<float> mean,
         VectorView<float> variance)
-    {
-    }
+    { }
 
     public void Normalize(
         MatrixView<float> x,
@@ -112,8 +92,7 @@ internal sealed class PlanningKernels :
         VectorView<float> gain,
         VectorView<float> bias,
         MatrixView<float> y)
-    {
-    }
+    { }
 
     public void Backward(
         MatrixView<float> x,
@@ -123,8 +102,7 @@ internal sealed class PlanningKernels :
         MatrixView<float> outputGradient,
         MatrixView<float> inputGradient,
         bool constantStatistics)
-    {
-    }
+    { }
 
     public void ParameterGradients(
         MatrixView<float> x,
@@ -134,52 +112,29 @@ internal sealed class PlanningKernels :
         float beta,
         VectorView<float> gainGradient,
         VectorView<float> biasGradient)
-    {
-    }
+    { }
 
-    public void Gather(MatrixView<float> table, VectorView<int> indices, MatrixView<float> y)
-    {
-    }
+    public void Gather(MatrixView<float> table, VectorView<int> indices, MatrixView<float> y) { }
 
-    public void ScatterAdd(MatrixView<float> x, VectorView<int> indices, float beta, MatrixView<float> table)
-    {
-    }
+    public void ScatterAdd(MatrixView<float> x, VectorView<int> indices, float beta, MatrixView<float> table) { }
 
-    public void Run(VectorView<float> x, PermutedDimensions dimensions, VectorView<float> y)
-    {
-    }
+    public void Run(VectorView<float> x, PermutedDimensions dimensions, VectorView<float> y) { }
 
-    public void Reduce(MatrixView<float> x, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> y)
-    {
-    }
+    public void Reduce(MatrixView<float> x, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> y) { }
 
-    public void Spread(MatrixView<float> y, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> x)
-    {
-    }
+    public void Spread(MatrixView<float> y, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> x) { }
 
-    public void Fill(float value, MatrixView<float> y)
-    {
-    }
+    public void Fill(float value, MatrixView<float> y) { }
 
-    public void Copy(MatrixView<float> x, MatrixView<float> y)
-    {
-    }
+    public void Copy(MatrixView<float> x, MatrixView<float> y) { }
 
-    public void Axpby(float alpha, MatrixView<float> x, float beta, MatrixView<float> y)
-    {
-    }
+    public void Axpby(float alpha, MatrixView<float> x, float beta, MatrixView<float> y) { }
 
-    public void AddRow(VectorView<float> row, MatrixView<float> y)
-    {
-    }
+    public void AddRow(VectorView<float> row, MatrixView<float> y) { }
 
-    public void KroneckerDivide(MatrixView<float> v, VectorView<float> b, VectorView<float> a, float damping, MatrixView<float> u)
-    {
-    }
+    public void KroneckerDivide(MatrixView<float> v, VectorView<float> b, VectorView<float> a, float damping, MatrixView<float> u) { }
 
-    public void Forward(ActivationKind kind, MatrixView<float> x, MatrixView<float> y)
-    {
-    }
+    public void Forward(ActivationKind kind, MatrixView<float> x, MatrixView<float> y) { }
 
     public void Backward(
         ActivationKind kind,
@@ -187,48 +142,27 @@ internal sealed class PlanningKernels :
         MatrixView<float> y,
         MatrixView<float> outputGradient,
         MatrixView<float> inputGradient)
-    {
-    }
+    { }
 
-    public void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses, float smoothing)
-    {
-    }
+    public void Forward(MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses, float smoothing) { }
 
-    public void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient, float smoothing)
-    {
-    }
+    public void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient, float smoothing) { }
 
-    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled)
-    {
-    }
+    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled) { }
 
-    public void HessianRoot(MatrixView<float> probabilities, VectorView<int> labels, int firstColumn, MatrixView<float> columns)
-    {
-    }
+    public void HessianRoot(MatrixView<float> probabilities, VectorView<int> labels, int firstColumn, MatrixView<float> columns) { }
 
-    public void Forward(MatrixView<float> logits, MatrixView<float> targets, MatrixView<float> probabilities, VectorView<float> losses)
-    {
-    }
+    public void Forward(MatrixView<float> logits, MatrixView<float> targets, MatrixView<float> probabilities, VectorView<float> losses) { }
 
-    public void Gradient(MatrixView<float> probabilities, MatrixView<float> targets, float scale, MatrixView<float> gradient)
-    {
-    }
+    public void Gradient(MatrixView<float> probabilities, MatrixView<float> targets, float scale, MatrixView<float> gradient) { }
 
-    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, PhiloxKey key, ulong offset, MatrixView<float> sampled)
-    {
-    }
+    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, PhiloxKey key, ulong offset, MatrixView<float> sampled) { }
 
-    public void HessianRoot(MatrixView<float> probabilities, MatrixView<float> targets, int firstColumn, MatrixView<float> columns)
-    {
-    }
+    public void HessianRoot(MatrixView<float> probabilities, MatrixView<float> targets, int firstColumn, MatrixView<float> columns) { }
 
-    public void Forward(in AttentionArguments arguments)
-    {
-    }
+    public void Forward(in AttentionArguments arguments) { }
 
-    public void Backward(in AttentionArguments arguments, in AttentionGradients gradients)
-    {
-    }
+    public void Backward(in AttentionArguments arguments, in AttentionGradients gradients) { }
 
     public void Forward(
         MatrixView<float> x,
@@ -237,8 +171,7 @@ internal sealed class PlanningKernels :
         float epsilon,
         MatrixView<float> y,
         MatrixView<float> statistics)
-    {
-    }
+    { }
 
     public void Backward(
         MatrixView<float> x,
@@ -246,8 +179,7 @@ internal sealed class PlanningKernels :
         VectorView<float> gain,
         MatrixView<float> outputGradient,
         MatrixView<float> inputGradient)
-    {
-    }
+    { }
 
     public void ParameterGradients(
         MatrixView<float> x,
@@ -256,12 +188,9 @@ internal sealed class PlanningKernels :
         float beta,
         VectorView<float> gainGradient,
         VectorView<float> biasGradient)
-    {
-    }
+    { }
 
-    public void Forward(MatrixView<float> v, VectorView<float> gain, MatrixView<float> weight)
-    {
-    }
+    public void Forward(MatrixView<float> v, VectorView<float> gain, MatrixView<float> weight) { }
 
     public void Backward(
         MatrixView<float> v,
@@ -270,16 +199,11 @@ internal sealed class PlanningKernels :
         float beta,
         MatrixView<float> directionGradient,
         VectorView<float> gainGradient)
-    {
-    }
+    { }
 
-    public void Run(float alpha, SparseMatrix s, MatrixView<float> x, float beta, MatrixView<float> y)
-    {
-    }
+    public void Run(float alpha, SparseMatrix s, MatrixView<float> x, float beta, MatrixView<float> y) { }
 
-    public void Forward(SparseMatrix s, MatrixView<float> x, MatrixView<float> y, MatrixView<int> winners)
-    {
-    }
+    public void Forward(SparseMatrix s, MatrixView<float> x, MatrixView<float> y, MatrixView<int> winners) { }
 
     public void Backward(
         SparseMatrix transposed,
@@ -287,50 +211,27 @@ internal sealed class PlanningKernels :
         MatrixView<float> outputGradient,
         float beta,
         MatrixView<float> inputGradient)
-    {
-    }
+    { }
 
-    public void Sum(MatrixView<float> x, VectorView<double> result)
-    {
-    }
+    public void Sum(MatrixView<float> x, VectorView<double> result) { }
 
-    public void Dot(MatrixView<float> x, MatrixView<float> y, VectorView<double> result)
-    {
-    }
+    public void Dot(MatrixView<float> x, MatrixView<float> y, VectorView<double> result) { }
 
-    public void Trace(MatrixView<float> x, VectorView<double> result)
-    {
-    }
+    public void Trace(MatrixView<float> x, VectorView<double> result) { }
 
-    public void MaxAsymmetry(MatrixView<float> x, VectorView<double> result)
-    {
-    }
+    public void MaxAsymmetry(MatrixView<float> x, VectorView<double> result) { }
 
-    public void ColumnSum(MatrixView<float> x, float alpha, float beta, VectorView<float> row)
-    {
-    }
+    public void ColumnSum(MatrixView<float> x, float alpha, float beta, VectorView<float> row) { }
 
-    public void RowDot(MatrixView<float> x, MatrixView<float> y, float alpha, VectorView<float> result)
-    {
-    }
+    public void RowDot(MatrixView<float> x, MatrixView<float> y, float alpha, VectorView<float> result) { }
 
-    public void FirstNonFinite(MatrixView<float> x, VectorView<long> result)
-    {
-    }
+    public void FirstNonFinite(MatrixView<float> x, VectorView<long> result) { }
 
-    public void CountCorrect(MatrixView<float> scores, VectorView<int> labels, VectorView<long> result)
-    {
-    }
+    public void CountCorrect(MatrixView<float> scores, VectorView<int> labels, VectorView<long> result) { }
 
-    public void Uniform(PhiloxKey key, ulong offset, VectorView<float> y)
-    {
-    }
+    public void Uniform(PhiloxKey key, ulong offset, VectorView<float> y) { }
 
-    public void Normal(PhiloxKey key, ulong offset, VectorView<float> y)
-    {
-    }
+    public void Normal(PhiloxKey key, ulong offset, VectorView<float> y) { }
 
-    public void Apply(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
-    {
-    }
+    public void Apply(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y) { }
 }

@@ -5,6 +5,8 @@ namespace KFac.Nn;
 /// GPT-2 as nanoGPT and Hugging Face save it (<c>h.0.attn.c_attn.weight</c>, the latter with linear weights transposed), ViT as timm does
 /// (<c>blocks.0.attn.qkv.weight</c>), and PyTorch's parametrised weight normalisation (<c>parametrizations.weight.original0</c>). Names that
 /// are none of these stay as they are; attention masks, counts of batches and an output projection that is tied are left out.
+/// Activations and constants stay the network's own: published GPT-2 weights were trained with the tanh form of GELU, timm's with an
+/// epsilon of 1e-6 in norms, so outputs differ slightly from theirs.
 /// </remarks>
 internal static class ForeignLayout
 {

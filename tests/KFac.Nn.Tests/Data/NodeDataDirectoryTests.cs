@@ -24,7 +24,7 @@ public sealed class NodeDataDirectoryTests
     [Theory]
     [InlineData("raw/edge.csv", "0,1\n1,4\n3,0\n", "edge.csv: row 2 names node 4, but graph 0 has 4; wanted 0 to 3")]
     [InlineData("raw/edge.csv", "0,1\n1,-1\n3,0\n", "edge.csv: row 2 names node -1")]
-    [InlineData("raw/num-node-list.csv", "0\n", "edge.csv: row 1 names node 0, but graph 0 has 0; wanted no edge of it")]
+    [InlineData("raw/num-node-list.csv", "0\n", "row 1 names node 0, but graph 0 has 0; wanted no edge of it")]
     [InlineData("raw/edge.csv", "0,1\n1,2\n", "edge.csv has 2 rows; wanted 3, the sum of num-edge-list.csv")]
     [InlineData("raw/edge.csv", "0,1\n1\n3,0\n", "edge.csv: row 2 has 1 field; wanted 2")]
     [InlineData("raw/edge.csv", "0,1\n1,2.5\n3,0\n", "edge.csv: row 2 has '2.5' in field 2; wanted a whole number")]

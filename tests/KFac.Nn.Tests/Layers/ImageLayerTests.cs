@@ -9,29 +9,33 @@ namespace KFac.Nn.Tests;
 /// <summary>Layers on images: outputs and gradients against float64, and what convolutions hand over against their gradients.</summary>
 public class ImageLayerTests
 {
-    public static TheoryData<string> Cases => new(
+    public static TheoryData<string, string> Cases => DeviceCases.Of(
+    [
         "convolution", "convolution without bias", "strided", "dilated", "even kernel", "groups", "shared twice", "max", "max of overlapping windows", "average",
-        "batch norm", "ghost batches", "scalars", "residual block", "shortcut");
+        "batch norm", "ghost batches", "scalars", "residual block", "shortcut",
+    ]);
 
     public static TheoryData<string> Convolutions => new("convolution", "convolution without bias", "strided", "dilated", "even kernel", "groups");
 
-    [Theory]
+    [SkippableTheory]
     [MemberData(nameof(Cases))]
-    public void Output_is_that_of_the_equations(string name)
+    public void Output_is_that_of_the_equations(string key, string name)
     {
         LayerCase layers = Make(name);
-        using var test = new TestNetwork(layers.Root, new SquaredErrorLoss());
+        using Device device = TestDevice.Open(key);
+        using var test = new TestNetwork(layers.Root, new SquaredErrorLoss(), device: device);
         Variable output = layers.Run(test);
         double[] expected = layers.Forward(TestData.ToDouble(test.Parameters), TestData.ToDouble(test.Inputs));
         ErrorBound.AssertWithinAndSharp(test.Read(output.Value), expected, Tolerance(expected), name);
     }
 
-    [Theory]
+    [SkippableTheory]
     [MemberData(nameof(Cases))]
-    public void Weight_gradients_are_finite_differences(string name)
+    public void Weight_gradients_are_finite_differences(string key, string name)
     {
         LayerCase layers = Make(name);
-        using var test = new TestNetwork(layers.Root, new SquaredErrorLoss());
+        using Device device = TestDevice.Open(key);
+        using var test = new TestNetwork(layers.Root, new SquaredErrorLoss(), device: device);
         int width = layers.Run(test).Shape.Columns;
         double[] targets = TestData.ToDouble(test.SetValueTargets());
         test.Network.Backward();

@@ -13,25 +13,29 @@ public class LayerGradientTests
 
     public static TheoryData<string> Cases => new(LayerCases.Names);
 
+    public static TheoryData<string, string> CasesOnDevices => DeviceCases.Of(LayerCases.Names);
+
     public static TheoryData<string> CasesWithoutSharedLayers => new(LayerCases.Names.Where(name => name != "shared twice"));
 
-    [Theory]
-    [MemberData(nameof(Cases))]
-    public void Output_is_that_of_the_equations(string name)
+    [SkippableTheory]
+    [MemberData(nameof(CasesOnDevices))]
+    public void Output_is_that_of_the_equations(string key, string name)
     {
         LayerCase layers = LayerCases.Make(name);
-        using var test = new TestNetwork(layers.Root, new SquaredErrorLoss());
+        using Device device = TestDevice.Open(key);
+        using var test = new TestNetwork(layers.Root, new SquaredErrorLoss(), device: device);
         Variable output = layers.Run(test);
         double[] expected = layers.Forward(TestData.ToDouble(test.Parameters), TestData.ToDouble(test.Inputs));
         ErrorBound.AssertWithinAndSharp(test.Read(output.Value), expected, Tolerance(expected), name);
     }
 
-    [Theory]
-    [MemberData(nameof(Cases))]
-    public void Weight_gradients_are_finite_differences(string name)
+    [SkippableTheory]
+    [MemberData(nameof(CasesOnDevices))]
+    public void Weight_gradients_are_finite_differences(string key, string name)
     {
         LayerCase layers = LayerCases.Make(name);
-        using var test = new TestNetwork(layers.Root, LossFor(name));
+        using Device device = TestDevice.Open(key);
+        using var test = new TestNetwork(layers.Root, LossFor(name), device: device);
         layers.Run(test);
         float[] targets = test.SetValueTargets();
         test.Network.Backward();

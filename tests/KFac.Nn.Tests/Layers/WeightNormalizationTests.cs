@@ -14,22 +14,7 @@ public class WeightNormalizationTests
 
     private static readonly string[] s_cases = ["linear", "linear, learned", "convolution", "convolution, learned", "groups", "groups, learned"];
 
-    public static TheoryData<string, string> Cases
-    {
-        get
-        {
-            var cases = new TheoryData<string, string>();
-            foreach (string key in TestDevice.Keys)
-            {
-                foreach (string name in s_cases)
-                {
-                    cases.Add(key, name);
-                }
-            }
-
-            return cases;
-        }
-    }
+    public static TheoryData<string, string> Cases => DeviceCases.Of(s_cases);
 
     public static TheoryData<string> Names => new(s_cases);
 
