@@ -4,10 +4,13 @@
 #   bench/gpu/run.sh [PYTHON]        default python3; "none" measures without a peer
 # Writes bench/results/GPU-DATE.json (into $OUT instead of bench/results where OUT is set), and the logs beside it. A part that
 # fails is noted in the result and the rest goes on; the exit code is 0 when every part succeeded.
+# README.md beside this says what to look at first.
 # Everything takes ten to twenty minutes. Where calls must be shorter, KFAC_PARTS takes some of conformance, train, products (GEMM
-# and factors, with their distance from float64 in every precision, ours and PyTorch's) and inverses (with eigendecompositions and
-# whole steps), or bench for the last two; each call writes GPU-DATE-PARTS.json. Within 600 seconds a call:
-#   KFAC_PARTS=conformance,train bench/gpu/run.sh; KFAC_PARTS=products bench/gpu/run.sh; KFAC_PARTS=inverses bench/gpu/run.sh
+# and factors, with their distance from float64 in every precision, ours and PyTorch's), warpgroups (these again with Hopper's own
+# instructions) and inverses (with eigendecompositions and whole steps), or bench for the last three; each call writes
+# GPU-DATE-PARTS.json. Within 600 seconds a call:
+#   KFAC_PARTS=conformance,train bench/gpu/run.sh; KFAC_PARTS=products bench/gpu/run.sh;
+#   KFAC_PARTS=warpgroups bench/gpu/run.sh; KFAC_PARTS=inverses bench/gpu/run.sh
 # To try it without a GPU: KFAC_KEY=cpu/Avx2/2 KFAC_DEVICE=cpu KFAC_QUICK=1 bench/gpu/run.sh none
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -34,7 +37,7 @@ base="$results/${gpu:-gpu}-$(date -u +%F)${KFAC_PARTS:+-${KFAC_PARTS//,/-}}"
 wanted() {
     case ",${KFAC_PARTS:-conformance,train,bench}," in
         *",$1,"*) return 0 ;;
-        *,bench,*) [ "$1" = products ] || [ "$1" = inverses ] ;;
+        *,bench,*) [ "$1" = products ] || [ "$1" = warpgroups ] || [ "$1" = inverses ] ;;
         *) return 1 ;;
     esac
 }
@@ -89,11 +92,12 @@ else
     once=("${rounds[@]}")
 fi
 
-# bench NAME COMMAND...: a part that times on the device, against PyTorch.
+# bench NAME COMMAND...: a part that times on the device, against PyTorch, with bench_env before the command.
+bench_env=()
 bench() {
     local name="$1"
     shift
-    part "$name" "$kfac" bench "$@" --device "$device" "${against[@]}" --json
+    part "$name" "${bench_env[@]}" "$kfac" bench "$@" --device "$device" "${against[@]}" --json
 }
 
 part devices "$kfac" devices --json
@@ -110,6 +114,16 @@ if wanted products; then
         bench "factors-$precision" factors "${factors[@]}" --approx expand --precision "$precision" "${rounds[@]}" --errors
     done
     bench convolutions factors "${convolutions[@]}" "${rounds[@]}"
+fi
+
+# Hopper's warpgroup instructions and bulk copies, which are off otherwise until a measurement says that they win.
+if wanted warpgroups; then
+    bench_env=(env KFAC_WARPGROUPS=1)
+    for precision in float32 tf32; do
+        bench "gemm-$precision-warpgroups" gemm "${products[@]}" --precision "$precision" "${rounds[@]}" --errors
+        bench "factors-$precision-warpgroups" factors "${factors[@]}" --approx expand --precision "$precision" "${rounds[@]}" --errors
+    done
+    bench_env=()
 fi
 
 if wanted inverses; then

@@ -6,6 +6,9 @@ public sealed record DeviceOptions
     /// <summary>Name of the environment variable that gives the number of threads where <see cref="Threads"/> is null.</summary>
     public const string ThreadsVariable = "KFAC_NUM_THREADS";
 
+    /// <summary>Name of the environment variable that, set to 1, turns <see cref="Warpgroups"/> on.</summary>
+    internal const string WarpgroupsVariable = "KFAC_WARPGROUPS";
+
     private const long SmallestMemoryLimit = 1 << 20;
 
     /// <summary>Threads of the CPU device, the caller's included; null takes <see cref="ThreadsVariable"/>, else every core.</summary>
@@ -17,8 +20,9 @@ public sealed record DeviceOptions
     /// <summary>How a GPU computes products of matrices; the CPU always computes in float32.</summary>
     public MatrixPrecision Precision { get; init; } = MatrixPrecision.Float32;
 
-    /// <summary>Whether large float32 products take Hopper's warpgroup instructions. Off until they have been measured on a GPU.</summary>
-    internal bool Warpgroups { get; init; }
+    /// <summary>Whether large products in float32 and TF32 take Hopper's warpgroup instructions and bulk copies. Off until they have
+    /// been measured on a GPU; <see cref="WarpgroupsVariable"/> turns them on for that.</summary>
+    internal bool Warpgroups { get; init; } = Environment.GetEnvironmentVariable(WarpgroupsVariable) == "1";
 
     /// <summary>Most bytes of GPU memory that the device may hold; null for no bound but the GPU's own. Beyond it allocations
     /// throw <see cref="DeviceOutOfMemoryException"/>. The CPU has no bound.</summary>

@@ -115,6 +115,27 @@ public sealed class StreamTests
         Assert.Throws<InvalidOperationException>(() => queue.Launch("nothing", "fill", LaunchShape.Row(1, 32), 0));
     }
 
+    [SkippableFact]
+    public unsafe void A_tensor_map_says_what_lies_in_memory()
+    {
+        using (Device device = Device.Open("cuda"))
+        using (var arena = new Arena(device))
+        {
+            GpuRuntime runtime = ((CudaDevice)device).Runtime;
+            var address = (nint)arena.Matrix<float>(64, 64).Pointer;
+            TensorMap map = runtime.EncodeTensorMap(new TensorMapShape(address, 60, 20, 64, 3, 21 * 64, BoxRows: 128));
+            Assert.Equal([(ulong)address, 60, 20, 3, 256, 21 * 256, 32, 128, 1], ((ReadOnlySpan<ulong>)map)[..9].ToArray());
+
+            var refused = new TensorMapShape(address, 60, 20, 65, 1, 0, BoxRows: 128);
+            Assert.False(TensorMapShape.Fits(refused.Address, refused.RowStride, refused.Matrices, refused.MatrixStride));
+            var error = Assert.Throws<DriverException>(() => runtime.EncodeTensorMap(refused));
+            Assert.StartsWith("cuTensorMapEncodeTiled failed with CUDA_ERROR_INVALID_VALUE", error.Message, StringComparison.Ordinal);
+            Assert.Contains("RowStride = 65", error.Message, StringComparison.Ordinal);
+        }
+
+        FakeDriver.AssertCleanEnd();
+    }
+
     [SkippableTheory]
     [InlineData("cuLaunchKernel", 700, "cuLaunchKernel failed with CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered): fill of elementwise.cu")]
     [InlineData("cuStreamSynchronize", 700, "cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS")]

@@ -9,8 +9,8 @@ internal sealed unsafe class CudaGemm(CudaStream stream) : IGemmKernel
     private static readonly Dictionary<MatrixPrecision, (string Module, string[] Kernels)> s_kernels =
         Enum.GetValues<MatrixPrecision>().ToDictionary(static precision => precision, static precision => (Module(precision), Kernels(precision)));
 
-    private static readonly (string Module, string[] Kernels) s_warpgroupKernels =
-        ("gemm_warpgroup", [.. s_layouts.Select(static layout => $"gemm_warpgroup_{layout}")]);
+    private static readonly string[] s_warpgroupKernels = [.. s_layouts.Select(static layout => $"gemm_warpgroup_split_{layout}")];
+    private static readonly string[] s_warpgroupTf32Kernels = [.. s_layouts.Select(static layout => $"gemm_warpgroup_tf32_{layout}")];
 
     public void Run(in GemmArguments arguments)
     {
@@ -47,20 +47,39 @@ internal sealed unsafe class CudaGemm(CudaStream stream) : IGemmKernel
 
     private void Multiply(in GemmArguments arguments, MatrixPrecision precision, ProductPlan plan, GemmTarget target)
     {
-        bool warpgroups = ProductModule.TakesWarpgroups(stream.Device, precision, plan, arguments.K);
-        (string module, string[] kernels) = warpgroups ? s_warpgroupKernels : s_kernels[precision];
+        bool warpgroups = TakesWarpgroups(arguments, precision, plan);
+        (string module, string[] kernels) = s_kernels[precision];
         int layout = (arguments.TransposeA == Transpose.Yes ? 2 : 0) + (arguments.TransposeB == Transpose.Yes ? 1 : 0);
-        string kernel = kernels[layout + (plan.Large && !warpgroups ? s_layouts.Length : 0)];
-        int tiles = checked(LaunchShape.Cover(arguments.M, plan.Tile) * LaunchShape.Cover(arguments.N, plan.Tile));
+        int columns = warpgroups ? ProductWarpgroups.Columns(precision) : plan.Tile;
+        int tiles = checked(LaunchShape.Cover(arguments.M, plan.Tile) * LaunchShape.Cover(arguments.N, columns));
         for (int first = 0; first < arguments.Batch; first += LaunchShape.MaxGridYZ)
         {
             int batch = Math.Min(LaunchShape.MaxGridYZ, arguments.Batch - first);
-            LaunchShape shape = warpgroups
-                ? ProductModule.WarpgroupShape(tiles, plan.Parts, batch)
-                : ProductModule.Shape(precision, plan.Large, tiles, plan.Parts, batch);
-            stream.Queue.Launch(module, kernel, shape, new GemmKernelArguments(arguments, plan.PartDepth, target, first));
+            var product = new GemmKernelArguments(arguments, plan.PartDepth, target, first);
+            if (warpgroups)
+            {
+                stream.Queue.Launch(
+                    "gemm_warpgroup",
+                    (precision == MatrixPrecision.Tf32 ? s_warpgroupTf32Kernels : s_warpgroupKernels)[layout],
+                    ProductWarpgroups.Shape(precision, columns, tiles, plan.Parts, batch),
+                    new GemmWarpgroupArguments(stream.Device.Runtime, arguments, product, batch));
+            }
+            else
+            {
+                string kernel = kernels[layout + (plan.Large ? s_layouts.Length : 0)];
+                stream.Queue.Launch(module, kernel, ProductModule.Shape(precision, plan.Large, tiles, plan.Parts, batch), product);
+            }
         }
     }
+
+    private bool TakesWarpgroups(in GemmArguments arguments, MatrixPrecision precision, ProductPlan plan) =>
+        ProductWarpgroups.Take(stream.Device, precision, plan, arguments.K)
+        && arguments.N > ProductWarpgroups.Columns(precision) / 2
+        && Fits(arguments.A, arguments.Batch)
+        && Fits(arguments.B, arguments.Batch);
+
+    private static bool Fits(MatrixView<float> factor, int batch) =>
+        TensorMapShape.Fits((nint)factor.Pointer, factor.RowStride, batch, factor.Rows / batch * (long)factor.RowStride);
 
     private void Finish(in GemmArguments arguments, nint parts, int stride, int count, int batch)
     {

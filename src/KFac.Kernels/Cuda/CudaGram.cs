@@ -13,8 +13,6 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
     private static readonly Dictionary<MatrixPrecision, (string Module, string Small, string Large)> s_kernels =
         Enum.GetValues<MatrixPrecision>().ToDictionary(static precision => precision, Kernels);
 
-    private static readonly (string Module, string Small, string Large) s_warpgroupKernels = ("gram_warpgroup", string.Empty, "gram_warpgroup");
-
     public void Run(in GramArguments arguments)
     {
         if (arguments.Gram.Columns == 0)
@@ -59,22 +57,33 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
             rows.AppendOnes ? scope.Take((long)rows.Columns * plan.Parts * rows.Batch * sizeof(float)) : 0,
             stride,
             size);
-        bool warpgroups = ProductModule.TakesWarpgroups(stream.Device, precision, plan, rows.Count);
-        (string module, string small, string large) = warpgroups ? s_warpgroupKernels : s_kernels[precision];
-        int tiles = ProductPlan.TriangleTiles(rows.Columns, plan.Tile);
+        bool warpgroups = ProductWarpgroups.Take(stream.Device, precision, plan, rows.Count)
+            && TensorMapShape.Fits(rows.Address, rows.Stride, rows.Batch, rows.BatchStride);
         for (int first = 0; first < rows.Batch; first += LaunchShape.MaxGridYZ)
         {
             int batch = Math.Min(LaunchShape.MaxGridYZ, rows.Batch - first);
-            stream.Queue.Launch(
-                module,
-                plan.Large ? large : small,
-                warpgroups
-                    ? ProductModule.WarpgroupShape(tiles, plan.Parts, batch)
-                    : ProductModule.Shape(precision, plan.Large, tiles, plan.Parts, batch),
-                new GramKernelArguments(rows, parts, plan, first));
+            Multiply(new GramKernelArguments(rows, parts, plan, first), precision, plan, batch, warpgroups);
         }
 
         Finish(rows, parts, plan.Parts, alpha, beta, gram);
+    }
+
+    private void Multiply(in GramKernelArguments product, MatrixPrecision precision, ProductPlan plan, int batch, bool warpgroups)
+    {
+        int tiles = ProductPlan.TriangleTiles(product.Columns, plan.Tile);
+        if (warpgroups)
+        {
+            stream.Queue.Launch(
+                "gram_warpgroup",
+                precision == MatrixPrecision.Tf32 ? "gram_warpgroup_tf32" : "gram_warpgroup_split",
+                ProductWarpgroups.Shape(precision, plan.Tile, tiles, plan.Parts, batch),
+                new GramWarpgroupArguments(stream.Device.Runtime, product, batch));
+            return;
+        }
+
+        (string module, string small, string large) = s_kernels[precision];
+        stream.Queue.Launch(
+            module, plan.Large ? large : small, ProductModule.Shape(precision, plan.Large, tiles, plan.Parts, batch), product);
     }
 
     private static (string Module, string Small, string Large) Kernels(MatrixPrecision precision)

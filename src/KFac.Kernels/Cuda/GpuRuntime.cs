@@ -16,6 +16,11 @@ internal abstract class GpuRuntime : IDisposable
     /// possibly after the runtime was disposed.</summary>
     public abstract void Free(nint address);
 
+    /// <summary>Describes matrices for bulk copies: where the properties say <see cref="GpuProperties.IsHopper"/>. The memory need
+    /// not be held; what a kernel copies by the map must be.</summary>
+    /// <param name="shape">One that <see cref="TensorMapShape.Fits"/>.</param>
+    public abstract TensorMap EncodeTensorMap(in TensorMapShape shape);
+
     /// <summary>A queue of its own; disposed before the runtime.</summary>
     public abstract GpuQueue CreateQueue();
 

@@ -6,9 +6,6 @@ internal static class ProductModule
     /// <summary>Sums below this many terms take <see cref="MatrixPrecision.Fma"/> where float32's accuracy is wanted: product_multiplier.cuh says why.</summary>
     private const int LeastSplitDepth = 32;
 
-    /// <summary>As <see cref="LeastSplitDepth"/> where warpgroups multiply: product_warpgroup.cuh.</summary>
-    private const int LeastWarpgroupDepth = 96;
-
     private const int Stages = 3;
 
     /// <summary>The precision that keeps the error bound at this depth.</summary>
@@ -32,14 +29,6 @@ internal static class ProductModule
         int tile = large ? 128 : 64;
         return new LaunchShape(tiles, parts, batch, threads, sharedBytes: Stages * 2 * tile * ProductPlan.SliceDepth * sizeof(float));
     }
-
-    /// <summary>Whether a product goes to the kernels of product_warpgroup.cuh.</summary>
-    public static bool TakesWarpgroups(CudaDevice device, MatrixPrecision precision, ProductPlan plan, int depth) =>
-        device.Warpgroups && precision == MatrixPrecision.Float32 && plan.Large && depth >= LeastWarpgroupDepth;
-
-    /// <summary>A launch of those: beside the stages, the right factor split in two, of two slices.</summary>
-    public static LaunchShape WarpgroupShape(int tiles, int parts, int batch) =>
-        new(tiles, parts, batch, 256, sharedBytes: ((Stages * 2) + 4) * 128 * ProductPlan.SliceDepth * sizeof(float));
 
     /// <summary>Whether rows start at multiples of 16 bytes.</summary>
     public static bool IsAligned(nint address, long stride) => address % 16 == 0 && stride % 4 == 0;

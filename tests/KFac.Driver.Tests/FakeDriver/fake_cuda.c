@@ -351,6 +351,21 @@ EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz,
     return SUCCESS;
 }
 
+// The map becomes what was asked for, in 8-byte words: address, lengths, distances, box.
+EXPORT int cuTensorMapEncodeTiled(uint64_t* map, int element, unsigned rank, void* address, const uint64_t* lengths, const uint64_t* distances,
+                                  const unsigned* box, const unsigned* steps, int interleave, int swizzle, int promotion, int fill) {
+    ENTER_CONTEXT
+    if ((uintptr_t)map % 64 || element != 7 || rank != 3 || (uintptr_t)address % 16 || interleave || swizzle != 3 || promotion > 3 || fill) return INVALID_VALUE;
+    for (unsigned i = 0; i < rank; i++) if (!lengths[i] || lengths[i] >> 32 || !box[i] || box[i] > 256 || steps[i] != 1) return INVALID_VALUE;
+    for (unsigned i = 0; i + 1 < rank; i++) if (distances[i] % 16 || distances[i] >> 40) return INVALID_VALUE;
+    memset(map, 0, 128);
+    map[0] = (uintptr_t)address;
+    for (unsigned i = 0; i < rank; i++) { map[1 + i] = lengths[i]; map[6 + i] = box[i]; }
+    map[4] = distances[0];
+    map[5] = distances[1];
+    return SUCCESS;
+}
+
 EXPORT int cuStreamBeginCapture_v2(void* stream, int mode) {
     ENTER_CONTEXT GET(s, stream, STREAM)
     if (mode != 2 || s->capturing) return INVALID_VALUE;

@@ -1,7 +1,5 @@
-using KFac.Kernels.Cuda;
 using KFac.Reference;
 using KFac.Testing;
-using KFac.Testing.HostExecution;
 using Xunit;
 
 namespace KFac.Kernels.Tests;
@@ -16,11 +14,7 @@ public sealed class MatrixPrecisionTests
         (MatrixPrecision.Tf32, 1.0 / (1 << 11)),
         (MatrixPrecision.Bfloat16, 1.0 / (1 << 8)),
         (MatrixPrecision.Fma, 0),
-        (MatrixPrecision.Float32, 0),
     ];
-
-    /// <summary>A GPU that has warpgroup instructions, and so little else that tiles are as large as they get.</summary>
-    private static readonly GpuProperties s_hopper = HostRuntime.Ampere with { Major = 9, Multiprocessors = 1 };
 
     /// <summary>One tile and several of either size, one range of depths and several, whole slices and parts of one.</summary>
     private static readonly (int M, int N, int K)[] s_shapes = [(1, 1, 33), (64, 65, 32), (33, 70, 1100), (300, 190, 47), (257, 128, 96), (130, 129, 161)];
@@ -80,14 +74,8 @@ public sealed class MatrixPrecisionTests
         }
     }
 
-    /// <summary>The device of an entry of the table; the last one's large products go to warpgroups.</summary>
-    private static CudaDevice Open(int index)
-    {
-        Skip.If(HostCompiler.Default is null, HostCompiler.Reason);
-        bool warpgroups = index == s_precisions.Length - 1;
-        var options = new DeviceOptions { Precision = s_precisions[index].Precision, Warpgroups = warpgroups };
-        return new CudaDevice("cuda", new HostRuntime(HostProgram.ForLibrary(), warpgroups ? s_hopper : HostRuntime.Ampere), options);
-    }
+    /// <summary>The device of an entry of the table.</summary>
+    private static Device Open(int index) => TestDevice.OpenCudaHost(new DeviceOptions { Precision = s_precisions[index].Precision });
 
     private static Transpose AsTranspose(bool transpose) => transpose ? Transpose.Yes : Transpose.No;
 }

@@ -33,6 +33,8 @@ internal sealed class HostKernels : IDisposable
         return values;
     }
 
+    public TensorMap Encode(in TensorMapShape shape) => _runtime.EncodeTensorMap(shape);
+
     public void Free(nint address) => _runtime.Free(address);
 
     public void Launch<T>(string module, string kernel, LaunchShape shape, T arguments)

@@ -96,12 +96,15 @@ internal sealed class HostQueue(HostRuntime runtime) : GpuQueue
     {
     }
 
-    private void Run(string module, string kernel, LaunchShape shape, ReadOnlySpan<byte> arguments) =>
+    private void Run(string module, string kernel, LaunchShape shape, ReadOnlySpan<byte> arguments)
+    {
+        runtime.Launched.Add(kernel);
         runtime.Process.Launch(
             module,
             kernel,
             [shape.GridX, shape.GridY, shape.GridZ, shape.BlockX, shape.BlockY, shape.BlockZ, shape.SharedBytes],
             arguments);
+    }
 
     private void RefuseWhileRecording()
     {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KFac.Kernels;
 using KFac.Kernels.Cuda;
 
@@ -10,6 +11,8 @@ internal sealed class HostRuntime : GpuRuntime
     private const long RepeatedThreads = 1 << 18;
 
     private const int LongestSeconds = 120;
+
+    private const long TensorMapMark = 0x50414d52534e4554;
 
     private readonly Lock _gate = new();
     private readonly HashSet<string> _modules;
@@ -41,9 +44,15 @@ internal sealed class HostRuntime : GpuRuntime
         L2Bytes = 1 << 22,
     };
 
+    /// <summary>What a small GPU of compute capability 9.0 would say.</summary>
+    public static GpuProperties Hopper { get; } = Ampere with { Major = 9, Multiprocessors = 1, SharedBytesPerBlock = 227 * 1024 };
+
     public override GpuProperties Properties { get; }
 
     public HostProcess Process { get; }
+
+    /// <summary>Names of the kernels that ran.</summary>
+    public HashSet<string> Launched { get; } = [];
 
     public override nint Allocate(long byteLength)
     {
@@ -69,6 +78,25 @@ internal sealed class HostRuntime : GpuRuntime
             _blocks.Remove(address);
             Process.Free(address);
         }
+    }
+
+    /// <summary>As host_bulk_copy.h reads it.</summary>
+    public override TensorMap EncodeTensorMap(in TensorMapShape shape)
+    {
+        if (!TensorMapShape.Fits(shape.Address, shape.RowStride, shape.Matrices, shape.MatrixStride)
+            || shape.Columns < 1 || shape.Rows < 1 || shape.Matrices < 1 || shape.BoxRows is < 1 or > 256)
+        {
+            throw new ArgumentException($"The driver would not take {shape}.");
+        }
+
+        ReadOnlySpan<long> words =
+        [
+            shape.Address, shape.Columns, shape.Rows, shape.Matrices, shape.RowBytes, shape.MatrixBytes,
+            TensorMapShape.BoxColumns, shape.BoxRows, TensorMapMark,
+        ];
+        var map = default(TensorMap);
+        MemoryMarshal.Cast<long, ulong>(words).CopyTo(map);
+        return map;
     }
 
     public override GpuQueue CreateQueue() => new HostQueue(this);

@@ -4,6 +4,7 @@
 #include "block.h"
 
 #include "fiber.h"
+#include "memory_barrier.h"
 #include "shared_memory.h"
 
 #include <stdarg.h>
@@ -16,7 +17,7 @@ namespace kfac_host {
 
 namespace {
 
-enum class State { running, at_barrier, at_named_barrier, in_exchange, yielding, done };
+enum class State { running, at_barrier, at_named_barrier, in_exchange, yielding, parked, done };
 
 struct DeferredCopy {
     Copy perform;
@@ -35,6 +36,7 @@ struct Thread : ThreadView {
     int line;
     unsigned mask;
     int barrier_number;
+    const void* key;  // of what it is parked for
     std::vector<DeferredCopy> copies;
     int copy_groups;
     Fiber fiber;
@@ -100,20 +102,22 @@ void make_ready(Thread* thread) {
     ready.push_back(thread);
 }
 
-const char* name_of(const char* path) { return strrchr(path, '/') == nullptr ? path : strrchr(path, '/') + 1; }
-
 const char* state_text(const Thread& thread) {
     static char text[256];
     switch (thread.state) {
         case State::done:
             return "has returned";
         case State::in_exchange:
-            snprintf(text, sizeof text, "waits in %s(0x%08x) at %s:%d", thread.operation, thread.mask, name_of(thread.file), thread.line);
+            snprintf(text, sizeof text, "waits in %s(0x%08x) at %s:%d", thread.operation, thread.mask, file_name(thread.file), thread.line);
             return text;
         case State::running:
             return "runs";
+        case State::parked:
+            snprintf(text, sizeof text, "waits in %s at %s:%d for %s", thread.operation, file_name(thread.file), thread.line,
+                     describe_barrier(thread.key));
+            return text;
         default:
-            snprintf(text, sizeof text, "waits in %s at %s:%d", thread.operation, name_of(thread.file), thread.line);
+            snprintf(text, sizeof text, "waits in %s at %s:%d", thread.operation, file_name(thread.file), thread.line);
             return text;
     }
 }
@@ -131,17 +135,19 @@ const char* state_text(const Thread& thread) {
         }
     }
 
-    fail("threads wait for each other for ever (a barrier or mask that not all of them reach)%s", text);
+    fail("threads wait for each other for ever (a barrier or mask that not all of them reach, or bytes that do not come)%s", text);
 }
 
 // Runs another thread. Returns at once when the one that calls is chosen itself.
 void schedule() {
     Thread* from = self();
-    if (ready.empty()) {
-        if (done != count) {
+    while (ready.empty() && done != count) {
+        if (!bring_bulk_copies()) {
             deadlock();
         }
+    }
 
+    if (ready.empty()) {
         Fiber::change(from->fiber, main_fiber);
         return;
     }
@@ -225,6 +231,7 @@ void run_block(unsigned long long number) {
     current = first;
     Fiber::change(main_fiber, first->fiber);
     current = nullptr;
+    end_block_barriers();
 }
 
 }  // namespace
@@ -239,6 +246,8 @@ Kernel::Kernel(
 }
 
 const Kernel* kernels() { return first_kernel; }
+
+const char* file_name(const char* path) { return strrchr(path, '/') == nullptr ? path : strrchr(path, '/') + 1; }
 
 const char* where() {
     static char text[256];
@@ -271,8 +280,8 @@ int barrier(const char* operation, bool predicate, const char* file, int line) {
         first_at_barrier = self();
         true_predicates = 0;
     } else if (line != first_at_barrier->line || file != first_at_barrier->file) {
-        fail("stands at %s of %s:%d while thread %u stands at that of %s:%d (divergent barrier)", operation, name_of(file), line,
-             first_at_barrier->number, name_of(first_at_barrier->file), first_at_barrier->line);
+        fail("stands at %s of %s:%d while thread %u stands at that of %s:%d (divergent barrier)", operation, file_name(file), line,
+             first_at_barrier->number, file_name(first_at_barrier->file), first_at_barrier->line);
     }
 
     true_predicates += predicate;
@@ -325,7 +334,7 @@ const Lanes& exchange(
         group.first = static_cast<int>(thread->number);
         group.operation = operation;
     } else if (group.operation != operation) {
-        fail("calls %s at %s:%d while thread %d %s", operation, name_of(file), line, group.first,
+        fail("calls %s at %s:%d while thread %d %s", operation, file_name(file), line, group.first,
              state_text(*threads[static_cast<size_t>(group.first)]));
     }
 
@@ -363,6 +372,31 @@ void yield(const char* operation, const char* file, int line) {
     self()->state = State::running;
     ready.insert(ready.begin(), self());
     schedule();
+}
+
+void park(const void* key, const char* operation, const char* file, int line) {
+    wait(State::parked, operation, file, line);
+    self()->key = key;
+    schedule();
+}
+
+void wake(const void* key) {
+    yielded = 0;
+    shuffled(count, [key](unsigned i) {
+        if (threads[i]->state == State::parked && threads[i]->key == key) {
+            make_ready(threads[i]);
+        }
+    });
+}
+
+bool is_waited_for(const void* key) {
+    for (unsigned i = 0; i < count; i++) {
+        if (threads[i]->state == State::parked && threads[i]->key == key) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 void defer_copy(Copy perform, void* destination, const void* source, int bytes) {

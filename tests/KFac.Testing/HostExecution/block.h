@@ -22,6 +22,14 @@ const Kernel* kernels();
 // Returns when all blocks have run. Errors end the process; see fail.
 void run(const Launch& launch);
 
+// The thread that runs waits until something wakes those that wait for `key`.
+void park(const void* key, const char* operation, const char* file, int line);
+void wake(const void* key);
+bool is_waited_for(const void* key);
+
+// The last part of a path.
+const char* file_name(const char* path);
+
 // Answers with the error and ends the process (harness.cpp).
 [[noreturn]] void fail_with(const char* text);
 

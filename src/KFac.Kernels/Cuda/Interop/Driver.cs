@@ -140,6 +140,21 @@ internal static unsafe partial class Driver
         void** extra);
 
     [LibraryImport(Library)]
+    public static partial DriverResult cuTensorMapEncodeTiled(
+        TensorMap* map,
+        TensorMapElement element,
+        uint rank,
+        nint address,
+        ulong* lengths,
+        ulong* distances,
+        uint* box,
+        uint* steps,
+        TensorMapInterleave interleave,
+        TensorMapSwizzle swizzle,
+        TensorMapPromotion promotion,
+        TensorMapFill fill);
+
+    [LibraryImport(Library)]
     public static partial DriverResult cuGraphInstantiateWithFlags(out nint executable, GraphHandle graph, ulong flags);
 
     [LibraryImport(Library, EntryPoint = "cuGraphExecUpdate_v2")]

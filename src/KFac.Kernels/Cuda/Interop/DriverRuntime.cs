@@ -34,6 +34,37 @@ internal sealed class DriverRuntime : GpuRuntime
 
     public override void Free(nint address) => _memory.Free(address);
 
+    public override unsafe TensorMap EncodeTensorMap(in TensorMapShape shape)
+    {
+        using ContextHandle.Scope scope = _context.Enter();
+        const uint rank = 3;
+        ulong* lengths = stackalloc ulong[] { (ulong)shape.Columns, (ulong)shape.Rows, (ulong)shape.Matrices };
+        ulong* distances = stackalloc ulong[] { (ulong)shape.RowBytes, (ulong)shape.MatrixBytes };
+        uint* box = stackalloc uint[] { TensorMapShape.BoxColumns, (uint)shape.BoxRows, 1 };
+        uint* steps = stackalloc uint[] { 1, 1, 1 };
+        TensorMap* room = stackalloc TensorMap[2];
+        var map = (TensorMap*)(((nint)room + 63) & ~63); // the driver wants a multiple of 64
+        DriverResult result = Driver.cuTensorMapEncodeTiled(
+            map,
+            TensorMapElement.Float32,
+            rank,
+            shape.Address,
+            lengths,
+            distances,
+            box,
+            steps,
+            TensorMapInterleave.None,
+            TensorMapSwizzle.Bytes128,
+            TensorMapPromotion.Bytes256,
+            TensorMapFill.Zeros);
+        if (result != DriverResult.Success)
+        {
+            throw DriverCall.Failure(result, nameof(Driver.cuTensorMapEncodeTiled), $"{shape}.");
+        }
+
+        return *map;
+    }
+
     public override GpuQueue CreateQueue()
     {
         using ContextHandle.Scope scope = _context.Enter();

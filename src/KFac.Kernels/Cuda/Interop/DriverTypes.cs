@@ -38,6 +38,36 @@ internal enum JitOption
     ErrorLogBufferBytes = 6,
 }
 
+/// <summary><c>CUtensorMapDataType</c>.</summary>
+internal enum TensorMapElement
+{
+    Float32 = 7,
+}
+
+/// <summary><c>CUtensorMapInterleave</c>.</summary>
+internal enum TensorMapInterleave
+{
+    None = 0,
+}
+
+/// <summary><c>CUtensorMapSwizzle</c>.</summary>
+internal enum TensorMapSwizzle
+{
+    Bytes128 = 3,
+}
+
+/// <summary><c>CUtensorMapL2promotion</c>.</summary>
+internal enum TensorMapPromotion
+{
+    Bytes256 = 3,
+}
+
+/// <summary><c>CUtensorMapFloatOOBfill</c>.</summary>
+internal enum TensorMapFill
+{
+    Zeros = 0,
+}
+
 /// <summary><c>CUmemPoolProps</c>.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal readonly struct MemoryPoolProperties(int device)

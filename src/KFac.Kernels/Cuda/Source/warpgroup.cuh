@@ -6,49 +6,16 @@
 // (g, t) of it, holds of a: (r, t) (r + 8, t) (r, t + 4) (r + 8, t + 4) with r = 16w + g; of d: for each i of 16, (r, c) (r, c + 1)
 // (r + 8, c) (r + 8, c + 1) with c = 8i + 2t. b lies column by column: 32 depths of a column are 128 bytes, eight columns 1024, the
 // 16-byte chunks of column n permuted by n % 8 (the tensor cores' own 128-byte swizzle); a step of 8 depths is 32 bytes on.
-//
-// The host's twin multiplies at once, so it cannot tell what was touched too early.
+// The host's twins come with the harness (host_warpgroup.h), same names and meaning.
 #pragma once
 
-#include "async_copy.cuh"
-
-namespace kfac {
+#include "bulk_copy.cuh"
 
 #if defined(KFAC_HOST)
-
-using MatrixDescriptor = const char*;
-
-static inline MatrixDescriptor describe(const float* shared) { return reinterpret_cast<const char*>(shared); }
-static inline MatrixDescriptor step_depth(MatrixDescriptor matrix, int step) { return matrix + 32 * step; }
-static inline void publish_shared() {}
-static inline void start_products() {}
-static inline void commit_products() {}
-static inline void finish_products() {}
-static inline void hold(float (&)[64]) {}
-
-static inline void multiply_async(float (&d)[64], const unsigned (&a)[4], MatrixDescriptor b, bool accumulate, KFAC_HERE) {
-    static unsigned fragments[8][128][4];
-    const unsigned group = threadIdx.x / 128, member = threadIdx.x % 128, lane = member % 32;
-    __builtin_memcpy(fragments[group][member], a, sizeof a);
-    kfac_host::named_barrier(static_cast<int>(1 + group), 128, file, line);
-    for (unsigned i = 0; i < 64; ++i) {
-        const unsigned column = i / 4 * 8 + lane % 4 * 2 + i % 2;
-        float sum = accumulate ? d[i] : 0.0f;
-        for (unsigned k = 0; k < 8; ++k) {
-            const unsigned word = fragments[group][member - lane % 4 + k % 4][i / 2 % 2 + k / 4 * 2];
-            const unsigned long long place = reinterpret_cast<unsigned long long>(b) + column * 128 + k * 4;
-            float right;
-            __builtin_memcpy(&right, reinterpret_cast<const char*>(place ^ (place >> 7 & 7) << 4), 4);
-            sum += from_bits(word & 0xffffe000u) * from_bits(bits(right) & 0xffffe000u);
-        }
-
-        d[i] = sum;
-    }
-
-    kfac_host::named_barrier(static_cast<int>(1 + group), 128, file, line);
-}
-
+#include "host_warpgroup.h"
 #else
+
+namespace kfac {
 
 using MatrixDescriptor = unsigned long long;
 
@@ -58,7 +25,6 @@ static __device__ __forceinline__ MatrixDescriptor describe(const float* shared)
            (static_cast<MatrixDescriptor>(1) << 16) | ((shared_address(shared) & 0x3ffffu) >> 4);
 }
 static __device__ __forceinline__ MatrixDescriptor step_depth(MatrixDescriptor matrix, int step) { return matrix + 2 * step; }
-static __device__ __forceinline__ void publish_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 static __device__ __forceinline__ void start_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 static __device__ __forceinline__ void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 static __device__ __forceinline__ void finish_products() { asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory"); }
@@ -90,6 +56,5 @@ static __device__ __forceinline__ void multiply_async(float (&d)[64], const unsi
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(accumulate)));
 }
 
-#endif
-
 }  // namespace kfac
+#endif
