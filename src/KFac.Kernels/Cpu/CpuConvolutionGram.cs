@@ -157,7 +157,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     }
 
     private static ConvolutionImages InPlace(ConvolutionGroup group, int first, int batch) =>
-        new(group.X + (first * group.ImageStride), group.PixelStride, Math.Min(batch, group.Images - first), group.Channels, group.Rows, group.Columns);
+        new(group.X + (first * group.ImageStride), group.PixelStride, group.ImageStride, Math.Min(batch, group.Images - first), group.Channels, group.Rows, group.Columns);
 
     /// <summary>Copies a batch of images, or what is left of one, channels last.</summary>
     private ConvolutionImages CopyImages(ConvolutionGroup group, int first, int batch, float* copy)

@@ -13,13 +13,14 @@ namespace KFac.Kernels.Cpu;
 /// plain sum. Only lags that come first in reading order are computed; block(b, a) is the transpose.
 /// <para>
 /// A task computes one lag and phase for up to <see cref="TaskRows"/> of the channels of z(u), over all images. Pixels are
-/// read where they are (<see cref="ILagTile"/>), some <see cref="DepthPixels"/> at a time, which stay in the first-level cache
+/// read where they are (<see cref="PixelTile{TSimd, TVector}"/>), some <see cref="DepthPixels"/> at a time, which stay in the first-level cache
 /// for all tiles. Every lag reads all images again, so callers hand over as many as the cache holds.
 /// </para>
 /// <para>
 /// Measured on two threads of an AMD EPYC with AVX-512 (peak 450 GF/s in the same hour), with everything around it: a 3×3 kernel
 /// with padding 1 over 32 images of 64×32×32, 128×16×16 and 256×8×8 takes 8.3, 7.9 and 10.4 ms. Packing the pixels of every lag
-/// into panels and multiplying the borders of every pair apart, as this did before, took 11.4, 10.6 and 13.7 ms.
+/// into panels and multiplying the borders of every pair apart, as this did before, took 11.4, 10.6 and 13.7 ms. Images a multiple of
+/// a cache way apart, which lines along the images pass, cost 20% at 128×16×16 and 10% at 256×8×8; copies have a gap between images.
 /// </para>
 /// </remarks>
 internal static unsafe class LagCorrelation
@@ -40,9 +41,9 @@ internal static unsafe class LagCorrelation
         var job = new Job(device, images, accumulate ? 1 : 0, blocks);
         delegate*<void*, int, void> body = device.Vectors switch
         {
-            VectorWidth.Avx512 => &Job.Run<LagTile512, Simd512, Vector512<float>>,
-            VectorWidth.Avx2 => &Job.Run<LagTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>,
-            _ => &Job.Run<LagTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>,
+            VectorWidth.Avx512 => &Job.Run<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &Job.Run<Simd256, Vector256<float>>,
+            _ => &Job.Run<Simd128, Vector128<float>>,
         };
         device.Workers.Run(job.Tasks, body, Unsafe.AsPointer(ref job));
     }
@@ -59,17 +60,15 @@ internal static unsafe class LagCorrelation
 
         public int Tasks => images.Rows.Kernel * ColumnLags * Phases * Phases * Bands;
 
-        public static void Run<TTile, TSimd, TVector>(void* context, int task)
-            where TTile : struct, ILagTile
+        public static void Run<TSimd, TVector>(void* context, int task)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
             ref Job job = ref Unsafe.AsRef<Job>(context);
-            job.RunTask<TTile, TSimd, TVector>(task);
+            job.RunTask<TSimd, TVector>(task);
         }
 
-        private void RunTask<TTile, TSimd, TVector>(int task)
-            where TTile : struct, ILagTile
+        private void RunTask<TSimd, TVector>(int task)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
@@ -80,27 +79,26 @@ internal static unsafe class LagCorrelation
             if (lag.Rows > 0 || lag.Columns >= 0)
             {
                 int start = BandStart(band);
-                Correlate<TTile, TSimd, TVector>(lag, start, BandStart(band + 1) - start);
+                Correlate<TSimd, TVector>(lag, start, BandStart(band + 1) - start);
             }
         }
 
         private int BandStart(int band) =>
             band == Bands ? Channels : (int)((long)Channels * band / Bands / RowGrain) * RowGrain;
 
-        private void Correlate<TTile, TSimd, TVector>(Lag lag, int channel, int channels)
-            where TTile : struct, ILagTile
+        private void Correlate<TSimd, TVector>(Lag lag, int channel, int channels)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
             ConvolutionAxis rows = images.Rows, columns = images.Columns;
-            var product = new Product<TTile>(images, lag, channel, channels);
+            var product = new Product<TSimd, TVector>(images, lag, channel, channels);
             long size = product.Size;
             long products = 2L * rows.Kernel * size * sizeof(float);
-            long offsets = images.MostLines * sizeof(long);
+            long offsets = 2 * images.MostLines * sizeof(long);
             using ScratchLease lease = device.Scratch.Rent(products + offsets + (2L * (rows.Kernel + columns.Kernel) * sizeof(int)));
             float* sums = lease.As<float>();
             long* lines = (long*)(lease.As<byte>() + products);
-            int* down = (int*)(lines + images.MostLines);
+            int* down = (int*)(lines + (2 * images.MostLines));
             int* across = down + (2 * rows.Kernel);
             int downCuts = rows.Cuts(lag.Rows, lag.RowPhase, new Span<int>(down, 2 * rows.Kernel));
             int acrossCuts = columns.Cuts(lag.Columns, lag.ColumnPhase, new Span<int>(across, 2 * columns.Kernel));
@@ -186,17 +184,18 @@ internal static unsafe class LagCorrelation
     }
 
     /// <summary>The product of some channels of pixels with all channels of those that are a lag away.</summary>
-    private readonly struct Product<TTile>(ConvolutionImages images, Lag lag, int channel, int channels)
-        where TTile : struct, ILagTile
+    private readonly struct Product<TSimd, TVector>(ConvolutionImages images, Lag lag, int channel, int channels)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
     {
         /// <summary>Columns of the sums: all channels, in whole vectors.</summary>
-        public int Width => (images.Channels + TTile.VectorLength - 1) / TTile.VectorLength * TTile.VectorLength;
+        public int Width => (images.Channels + TSimd.Count - 1) / TSimd.Count * TSimd.Count;
 
         /// <summary>Elements of the sums: a row for each of the channels, in whole tiles.</summary>
-        public long Size => (long)(channels + TTile.Rows - 1) / TTile.Rows * TTile.Rows * Width;
+        public long Size => (long)(channels + PixelTile<TSimd, TVector>.MostRows - 1) / PixelTile<TSimd, TVector>.MostRows * PixelTile<TSimd, TVector>.MostRows * Width;
 
         /// <summary><c>sums[i·Width + j]</c> over all pixels of the lines; undefined beyond the channels.</summary>
-        public void Compute(PixelLines lines, float* sums)
+        public void Compute(TileLines lines, float* sums)
         {
             float beta = 0;
             for (int start = 0; start < lines.Run; start += DepthPixels)
@@ -205,32 +204,32 @@ internal static unsafe class LagCorrelation
                 int together = DepthPixels / run;
                 for (int line = 0; line < lines.Count; line += together)
                 {
-                    nint offsets = lines.Offsets + (line * sizeof(long));
-                    var some = new PixelLines(offsets, Math.Min(together, lines.Count - line), run, lines.Step);
-                    Add(some, images.Pixels + (start * lines.Step), beta, sums);
+                    nint offsets = lines.Offsets + (2 * line * sizeof(long));
+                    TileLines some = lines with { Offsets = offsets, Count = Math.Min(together, lines.Count - line), Run = run };
+                    Add(some, images.Pixels + (start * lines.StepA), beta, sums);
                     beta = 1;
                 }
             }
         }
 
-        private void Add(PixelLines lines, float* pixels, float beta, float* sums)
+        private void Add(TileLines lines, float* pixels, float beta, float* sums)
         {
             float* moved = pixels + ((((long)lag.Rows * images.Rows.Dilation * images.Columns.Size) + (lag.Columns * images.Columns.Dilation)) * images.Pitch);
 
             // A block between a kernel element and itself is symmetric: nothing right of its diagonal tiles is needed.
-            int end = lag.IsZero ? Math.Min(Width, channel + channels + TTile.VectorLength - 1) : Width;
-            int vectors = end / TTile.VectorLength;
+            int end = lag.IsZero ? Math.Min(Width, channel + channels + TSimd.Count - 1) : Width;
+            int vectors = end / TSimd.Count;
             for (int column = 0; vectors > 0;)
             {
                 int taken = vectors is 2 or 4 ? 2 : Math.Min(3, vectors);
-                int skipped = lag.IsZero ? Math.Max(0, column - channel) / TTile.Rows * TTile.Rows : 0;
-                for (int row = skipped; row < channels; row += TTile.Rows)
+                int skipped = lag.IsZero ? Math.Max(0, column - channel) / PixelTile<TSimd, TVector>.MostRows * PixelTile<TSimd, TVector>.MostRows : 0;
+                for (int row = skipped; row < channels; row += PixelTile<TSimd, TVector>.MostRows)
                 {
-                    TTile.Multiply(
-                        taken, lines, pixels + channel + row, moved + column, beta, sums + ((long)row * Width) + column, Width);
+                    PixelTile<TSimd, TVector>.Multiply(
+                        PixelTile<TSimd, TVector>.MostRows, taken, lines, pixels + channel + row, 1, moved + column, beta, sums + ((long)row * Width) + column, Width);
                 }
 
-                column += taken * TTile.VectorLength;
+                column += taken * TSimd.Count;
                 vectors -= taken;
             }
         }

@@ -50,6 +50,29 @@ internal readonly unsafe struct PatchGrid
 
     public float* Pixel(int image, int y, int x) => _source + (((((long)image * SourceHeight) + y) * SourceWidth) + x) * _stride;
 
+    /// <summary>Finds the lines of positions, of those of all images, at which a line of the kernel meets pixels.</summary>
+    /// <param name="positionStride">Elements from a position to the next in a matrix that has a row for each.</param>
+    /// <param name="pixelSlot">0 or 1: which element of a pair of offsets is that of the pixels.</param>
+    /// <param name="offsets">Receives two elements for each line: where its pixels begin, counted from the first pixel of the images, and where its positions do.</param>
+    /// <returns>How many there are.</returns>
+    public int MeetingLines(int line, int lines, int down, long positionStride, int pixelSlot, long* offsets)
+    {
+        int count = 0;
+        for (int i = line; i < line + lines; i++)
+        {
+            int image = i / Height;
+            int pixel = ((i - (image * Height)) * Step) + Down.Offset + (down * Down.Spacing);
+            if ((uint)pixel < (uint)SourceHeight)
+            {
+                offsets[(2 * count) + pixelSlot] = (((long)image * SourceHeight) + pixel) * SourceWidth * _stride;
+                offsets[(2 * count) + 1 - pixelSlot] = (long)i * Width * positionStride;
+                count++;
+            }
+        }
+
+        return count;
+    }
+
     /// <summary>Writes rows from <paramref name="row"/> on and columns from <paramref name="column"/> on.</summary>
     /// <param name="patches">[rows, columns], rows <paramref name="stride"/> apart.</param>
     public void Write<TSimd, TVector>(int row, int rows, int column, int columns, float* patches, long stride)

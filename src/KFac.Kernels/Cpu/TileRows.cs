@@ -45,3 +45,8 @@ internal readonly struct EightRows : ITileRows
 {
     public static int Count => 8;
 }
+
+internal readonly struct NineRows : ITileRows
+{
+    public static int Count => 9;
+}

@@ -97,7 +97,15 @@ internal sealed class ScalarAffineOperation : TapeOperation
         if (pass.Options.WeightGradients)
         {
             MatrixView<float> sums = pass.Scratch(2, x.Columns);
-            BatchNorm.ParameterGradients(pass.Stream, x, x.Rows, Constants.RowRange(0, 2), outputGradient, 0f, sums.Row(0), sums.Row(1));
+            if (Multiplier is null)
+            {
+                Reduction.ColumnSum(pass.Stream, outputGradient, 1f, 0f, sums.Row(1));
+            }
+            else
+            {
+                BatchNorm.ParameterGradients(pass.Stream, x, x.Rows, Constants.RowRange(0, 2), outputGradient, 0f, sums.Row(0), sums.Row(1));
+            }
+
             Add(pass, Multiplier, sums.RowRange(0, 1));
             Add(pass, Bias, sums.RowRange(1, 1));
             pass.Release(sums);

@@ -25,7 +25,7 @@ public sealed class ConvolutionTests
                 {
                     var shape = new ConvolutionShape
                     {
-                        Channels = 1 + (checks % 5),
+                        Channels = checks % 9 == 7 ? 32 : 1 + (checks % 5),
                         Height = height,
                         Width = width,
                         KernelHeight = kernelHeight,
@@ -36,7 +36,7 @@ public sealed class ConvolutionTests
                     };
                     if (Fits(shape))
                     {
-                        new Case(shape, 1 + (checks % 7), checks % 4, checks % 3 == 0, s_betas[checks % 3], checks % 2).Check(device, arena);
+                        new Case(shape, checks % 9 == 8 ? 16 : 1 + (checks % 7), checks % 4, checks % 3 == 0, s_betas[checks % 3], checks % 2).Check(device, arena);
                         arena.Reset();
                         checks++;
                     }
@@ -61,6 +61,8 @@ public sealed class ConvolutionTests
             new Case(small with { Channels = 2, Width = size }, 4, 1, true, 0, 1).Check(device, arena);
             new Case(small with { Channels = size, Width = 7 }, 5, 2, size % 2 == 1, 1, 0).Check(device, arena);
             new Case(small with { Channels = 2, Width = 9 }, size, 2, size % 2 == 0, 0, 0).Check(device, arena);
+            new Case(small with { Channels = 16, Width = 8 }, size, 3, size % 2 == 1, 1, 0).Check(device, arena);
+            new Case(small with { Channels = 3, Height = size, Width = 5 }, 32, 2, size % 2 == 0, 0.5f, 0).Check(device, arena);
             arena.Reset();
         }
 
