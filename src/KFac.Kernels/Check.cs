@@ -14,6 +14,16 @@ internal static class Check
     public static void View<T>(DeviceStream stream, VectorView<T> view, string name)
         where T : unmanaged => View(stream, view.Buffer, view.Generation, view.IsEmpty, name);
 
+    /// <summary>What completes the key, if anything does, is one number on the stream's device.</summary>
+    public static void Key(DeviceStream stream, in DeviceKey key)
+    {
+        View(stream, key.Sequence, nameof(key));
+        if (key.Sequence.Length > 1)
+        {
+            throw new ArgumentException($"The key is completed by {key.Sequence.Length} numbers; wanted one, or none.", nameof(key));
+        }
+    }
+
     /// <summary>The view has the wanted shape.</summary>
     public static void Shape<T>(MatrixView<T> view, int rows, int columns, string name)
         where T : unmanaged

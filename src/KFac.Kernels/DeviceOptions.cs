@@ -28,6 +28,10 @@ public sealed record DeviceOptions
     /// throw <see cref="DeviceOutOfMemoryException"/>. The CPU has no bound.</summary>
     public long? MemoryLimit { get; init; }
 
+    /// <summary>Whether a GPU is given work that repeats, such as a training step, as a graph that was recorded once. The bits are the
+    /// same without, which serves tests and comparisons.</summary>
+    public bool Graphs { get; init; } = true;
+
     /// <summary>Throws when a value is out of range.</summary>
     /// <exception cref="ArgumentException">Names the value, what was given and what is wanted.</exception>
     public void Validate()

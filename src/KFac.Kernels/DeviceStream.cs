@@ -15,6 +15,10 @@ public abstract class DeviceStream : IDisposable
     /// <summary>The kernels that run on this stream.</summary>
     internal virtual KernelTable Kernels => Device.Kernels;
 
+    /// <summary>Whether recorded work costs less than the same work given again: a GPU launches it at once (where
+    /// <see cref="DeviceOptions.Graphs"/> are on), a processor gains nothing.</summary>
+    public virtual bool GainsByReplay => false;
+
     /// <summary>Waits for all work given so far.</summary>
     public abstract void Synchronize();
 

@@ -57,5 +57,7 @@ internal sealed record KernelTable
 
     public IParameterUpdateKernel? ParameterUpdate { get; init; }
 
+    public IClippingKernel? Clipping { get; init; }
+
     public ILimitProbeKernel? LimitProbe { get; init; }
 }

@@ -41,6 +41,11 @@ public interface ICurvatureModel
     /// <summary>Terms of the loss in the last forward pass: M, or M·R in the expand setting; masked rows may be left out. A mean-reduced loss divides by it.</summary>
     int LossTerms { get; }
 
+    /// <summary>Stands for where the values of the last forward pass lie and what is done with them: while it is the same, the captures
+    /// give a device the same work, and those of output gradients the same but for what completes the key. Null where that
+    /// is not known.</summary>
+    ulong? PassMark => null;
+
     /// <summary>Hands over every layer's inputs of the last forward pass.</summary>
     void CaptureInputs(ICaptureSink sink);
 
@@ -48,5 +53,5 @@ public interface ICurvatureModel
     /// gradients, and hands over every layer's output gradients.</summary>
     /// <param name="samples">Number of Monte-Carlo samples per loss term; ignored by other kinds.</param>
     /// <param name="key">Random numbers of the samples; ignored by other kinds.</param>
-    void CaptureOutputGradients(CurvatureKind kind, int samples, PhiloxKey key, ICaptureSink sink);
+    void CaptureOutputGradients(CurvatureKind kind, int samples, DeviceKey key, ICaptureSink sink);
 }

@@ -95,24 +95,39 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
     public void Inputs(int layer, in LayerRows rows) =>
         throw new InvalidOperationException("The model handed over inputs where output gradients were asked for.");
 
-    /// <summary>Makes sure that every layer's B may be used.</summary>
-    /// <exception cref="NonFiniteCaptureException">Some gradient is not finite.</exception>
+    /// <summary>Stands for where the B of this batch are staged.</summary>
+    public bool IsExchanged { get; private set; }
+
+    /// <summary>Takes note of a pass that was replayed: every layer has handed over what it did when the pass was recorded.</summary>
+    public void Replayed() => Array.Fill(_seen, true);
+
     /// <exception cref="InvalidOperationException">Some layer handed over nothing.</exception>
-    public void Check()
+    public void RequireAll() => _layers.RequireAll(_seen, Quantity);
+
+    /// <summary><c>B ← keep·B + (1 − keep)·B_batch</c>, all but what <see cref="Exchange"/> does.</summary>
+    public void Average(double keep, KroneckerPair[] factors)
     {
-        _guard.ThrowIfFound(Quantity);
-        _layers.RequireAll(_seen, Quantity);
+        for (int layer = 0; layer < factors.Length; layer++)
+        {
+            if (_diagonal[layer] is { } diagonal)
+            {
+                diagonal.Commit(1 - keep, factors[layer]);
+            }
+            else if (keep != 0)
+            {
+                Elementwise.Axpby(_stream, (float)(1 - keep), _staged[layer], (float)keep, factors[layer].B);
+            }
+        }
     }
 
-    /// <summary><c>B ← keep·B + (1 − keep)·B_batch</c>; with keep = 0 the staged matrix itself becomes B.</summary>
-    public void Commit(double keep, KroneckerPair[] factors)
+    /// <summary>With keep = 0 the staged matrices, or rows, themselves become B.</summary>
+    public void Exchange(double keep, KroneckerPair[] factors)
     {
         for (int layer = 0; layer < factors.Length; layer++)
         {
             KroneckerPair pair = factors[layer];
-            if (_diagonal[layer] is { } diagonal)
+            if (_diagonal[layer] is not null)
             {
-                diagonal.Commit(1 - keep, pair);
                 continue;
             }
 
@@ -127,12 +142,9 @@ internal sealed class GradientCollector : ICaptureSink, IDisposable
                 factors[layer] = pair with { B = _staged[layer] };
                 _staged[layer] = pair.B;
             }
-            else
-            {
-                Elementwise.Axpby(_stream, (float)(1 - keep), _staged[layer], (float)keep, pair.B);
-            }
         }
 
+        IsExchanged ^= keep == 0;
         Array.Clear(_seen);
     }
 

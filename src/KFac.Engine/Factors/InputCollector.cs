@@ -23,12 +23,10 @@ internal sealed class InputCollector(
     private bool _accumulates;
     private double _keep;
 
-    /// <summary>Checks what every layer hands over and counts the rows or examples that A is the mean over.</summary>
-    /// <exception cref="NonFiniteCaptureException">Some input is not finite.</exception>
+    /// <summary>Looks through what every layer hands over and counts the rows or examples that A is the mean over.</summary>
     /// <exception cref="InvalidOperationException">Some layer hands over nothing.</exception>
-    public void Check()
+    public void Count()
     {
-        guard.Clear();
         Array.Clear(_counts);
         Array.Clear(_seen);
         Array.Fill(_byRows, rows is not null);
@@ -39,7 +37,6 @@ internal sealed class InputCollector(
         }
 
         layers.Model.CaptureInputs(this);
-        guard.ThrowIfFound(Quantity);
         layers.RequireAll(_seen, Quantity);
         for (int layer = 0; rows is not null && layer < _byRows.Length; layer++)
         {
@@ -47,7 +44,7 @@ internal sealed class InputCollector(
         }
     }
 
-    /// <summary><c>A ← keep·A + (1 − keep)·A_batch</c>; after <see cref="Check"/> of the same forward pass.</summary>
+    /// <summary><c>A ← keep·A + (1 − keep)·A_batch</c>; after <see cref="Count"/> of the same forward pass.</summary>
     public void Accumulate(double keep)
     {
         Array.Clear(_seen);

@@ -21,7 +21,15 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     private readonly FactorRowCollector[]? _inputRows;
     private readonly FactorRowCollector[]? _gradientRows;
     private readonly FactorRowCollector[]? _stagedGradientRows;
+    private readonly StepRecorder _gather;
+    private readonly StepRecorder _average;
+    private readonly bool _keepsRows;
+    private DeviceKey _key;
+    private readonly int[] _searches = new int[2];
+    private int _searchedBefore;
+    private double _keep;
     private bool _trainingPassBegun;
+    private bool _delivered;
     private long _updates;
 
     /// <summary>Makes room for the factors of every layer; they are zero until the first update.</summary>
@@ -51,7 +59,10 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         DeviceStream stream = device.DefaultStream;
         _arena = new Arena(device);
         _pairs = AllocatePairs(stream, _arena, model.Layers, hasGradients);
-        _guard = new NonFiniteGuard(stream, Math.Max(16, 2 * layers.Count));
+        _guard = new NonFiniteGuard(stream, Math.Max(16, 4 * layers.Count));
+        _keepsRows = keepRows;
+        _gather = new StepRecorder(stream, GatherCore);
+        _average = new StepRecorder(stream, AverageCore);
         if (keepRows)
         {
             _inputRows = [.. model.Layers.Select(layer => new FactorRowCollector(stream, layer.FactorInputWidth, layer.HasBias))];
@@ -91,15 +102,48 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     /// <param name="key">Random numbers of the Monte-Carlo samples.</param>
     /// <exception cref="NonFiniteCaptureException">An input or gradient is not finite; the averages are untouched.</exception>
     /// <exception cref="InvalidOperationException">A layer handed over nothing; the averages are untouched.</exception>
-    public void Update(PhiloxKey key)
+    public void Update(DeviceKey key)
     {
-        CheckGradients(key);
-        _inputs.Check();
-        double keep = Keep(_options.MovingAverage, _updates + 1);
-        _inputs.Accumulate(keep);
-        _gradients?.Commit(keep, _pairs);
+        Gather(key);
+        _guard.ThrowIfFound();
+        Commit();
+    }
+
+    /// <summary>Captures what an update needs and looks for NaN and infinity in it, which <see cref="Guard"/> tells. No average is
+    /// touched.</summary>
+    /// <param name="key">As in <see cref="Update"/>. Where it is completed on the device, the work may be replayed.</param>
+    internal void Gather(DeviceKey key)
+    {
+        _delivered = _trainingPassBegun && _gradients?.HasAny == true;
+        _trainingPassBegun = false;
+        _key = key;
+        _searchedBefore = _delivered ? _guard.Count : 0;
+        _guard.Clear();
+        ref int searches = ref _searches[_delivered ? 1 : 0];
+        if (_gather.Run(Mark(_delivered ? 1u : 0u, (uint)_searchedBefore, _gradients?.IsExchanged == true ? 1u : 0u)))
+        {
+            _guard.Count = _searchedBefore + searches;
+            _gradients?.Replayed();
+        }
+
+        searches = _guard.Count - _searchedBefore;
+        _gradients?.RequireAll();
+    }
+
+    /// <summary>Adds what was captured last to the averages.</summary>
+    internal void Commit()
+    {
+        _keep = Keep(_options.MovingAverage, _updates + 1);
+        _average.Run(Mark(BitConverter.DoubleToUInt64Bits(_keep), _gradients?.IsExchanged == true ? 1u : 0u, 0));
+        _gradients?.Exchange(_keep, _pairs);
         _updates++;
     }
+
+    /// <summary>What has been searched for NaN and infinity.</summary>
+    internal NonFiniteGuard Guard => _guard;
+
+    /// <summary>How often capturing and averaging were replayed.</summary>
+    internal (long Gathered, long Averaged) Replays => (_gather.Replays, _average.Replays);
 
     /// <inheritdoc/>
     public void VisitState(IStateVisitor visitor)
@@ -127,6 +171,8 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _gather.Dispose();
+        _average.Dispose();
         _gradients?.Dispose();
         _inputs.Dispose();
         foreach (FactorRowCollector collector in (FactorRowCollector[])[.. _inputRows ?? [], .. _gradientRows ?? [], .. _stagedGradientRows ?? []])
@@ -159,23 +205,29 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         return pairs;
     }
 
-    private void CheckGradients(PhiloxKey key)
-    {
-        if (_gradients is null)
-        {
-            return;
-        }
+    /// <summary>Stands for what the work of an update depends on; null where it cannot be replayed.</summary>
+    private ulong? Mark(ulong first, ulong second, ulong third) =>
+        !_keepsRows && _options.Clock is null && _model.PassMark is { } pass
+            ? StepRecorder.Mix(StepRecorder.Mix(StepRecorder.Mix(StepRecorder.Mix(0, pass), first), second), third)
+            : null;
 
-        bool delivered = _trainingPassBegun && _gradients.HasAny;
-        _trainingPassBegun = false;
-        if (!delivered)
+    private void GatherCore()
+    {
+        _guard.Count = _searchedBefore;
+        if (!_delivered && _gradients is not null)
         {
             _gradients.Begin();
             StepPhase outer = _options.Clock?.Begin(StepPhase.CurvaturePass) ?? default;
-            _model.CaptureOutputGradients(_options.Kind, _options.Samples, key, _gradients);
+            _model.CaptureOutputGradients(_options.Kind, _options.Samples, _key, _gradients);
             _options.Clock?.Begin(outer);
         }
 
-        _gradients.Check();
+        _inputs.Count();
+    }
+
+    private void AverageCore()
+    {
+        _inputs.Accumulate(_keep);
+        _gradients?.Average(_keep, _pairs);
     }
 }

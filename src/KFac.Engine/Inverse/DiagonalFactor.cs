@@ -24,6 +24,9 @@ internal sealed class DiagonalFactor
     /// <summary>b.</summary>
     public VectorView<float> Values { get; }
 
+    /// <summary>Stands for the damping that it is applied with.</summary>
+    public ulong Mark => BitConverter.SingleToUInt32Bits((float)_damping);
+
     /// <summary>Whether the factor can be inverted with this damping: without any, no element may be 0.</summary>
     public bool CanInvert(MatrixView<float> factor, double damping) => (float)damping > 0 || Extremes(factor).Smallest > 0;
 

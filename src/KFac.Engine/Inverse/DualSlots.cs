@@ -14,6 +14,9 @@ internal sealed class DualSlots(DeviceStream stream, int[] widths) : IDisposable
     /// <summary>Whether the slot's next inverse is that of a small system.</summary>
     public bool IsPending(int slot) => _isPending[slot];
 
+    /// <summary>Whether a small system makes the slot's inverse.</summary>
+    public bool IsInUse(int slot) => _isInUse[slot] != 0;
+
     /// <summary>The factor that is being inverted.</summary>
     public DualFactor Pending(int slot) => _spares[slot]!;
 

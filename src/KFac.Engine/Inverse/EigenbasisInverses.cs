@@ -26,6 +26,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
 
     private readonly Basis[] _bases;
     private readonly Basis[] _spares;
+    private readonly ulong[] _swaps;
     private readonly long[] _isGood;
     private readonly long[] _waits;
     private readonly long[] _waited;
@@ -50,6 +51,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         int slots = 2 * layers.Count;
         _bases = new Basis[slots];
         _spares = new Basis[slots];
+        _swaps = new ulong[slots];
         _isGood = new long[slots];
         _waits = new long[slots];
         _waited = new long[slots];
@@ -81,6 +83,25 @@ internal sealed class EigenbasisInverses : KroneckerInverses
             _spares[slot] = Allocate(width);
             Elementwise.Fill(stream, 0, _bases[slot].Vectors);
             Elementwise.Fill(stream, 0, AsRow(_bases[slot].Values));
+        }
+    }
+
+    internal override ulong? Mark
+    {
+        get
+        {
+            ulong mark = 0;
+            for (int slot = 0; slot < _bases.Length; slot++)
+            {
+                mark = StepRecorder.Mix(mark, _swaps[slot] % 2);
+            }
+
+            foreach (double damping in _dampings)
+            {
+                mark = StepRecorder.Mix(mark, BitConverter.SingleToUInt32Bits((float)damping));
+            }
+
+            return mark;
         }
     }
 
@@ -227,6 +248,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     private void Accept(int slot)
     {
         (_bases[slot], _spares[slot]) = (_spares[slot], _bases[slot]);
+        _swaps[slot]++;
         _isGood[slot] = 1;
         MatrixView<float> values = AsRow(_bases[slot].Values);
         Activation.Forward(Stream, ActivationKind.Relu, values, values);

@@ -20,6 +20,7 @@ internal sealed class FactorInverses : KroneckerInverses
     private readonly DiagonalFactor?[] _diagonals;
     private readonly MatrixView<float>[] _inverses;
     private readonly MatrixView<float>[] _spares;
+    private readonly ulong[] _swaps;
     private readonly long[] _isGood;
     private readonly double[] _dampings;
     private readonly TraceReader _traces;
@@ -40,6 +41,7 @@ internal sealed class FactorInverses : KroneckerInverses
         _diagonals = new DiagonalFactor?[slots];
         _inverses = new MatrixView<float>[slots];
         _spares = new MatrixView<float>[slots];
+        _swaps = new ulong[slots];
         _isGood = new long[slots];
         _dampings = new double[slots];
         _items = new DampedInverseItem[slots];
@@ -62,6 +64,25 @@ internal sealed class FactorInverses : KroneckerInverses
             _inverses[slot] = Arena.Matrix<float>(width, width);
             _spares[slot] = Arena.Matrix<float>(width, width);
             Elementwise.Fill(stream, 0, _inverses[slot]);
+        }
+    }
+
+    internal override ulong? Mark
+    {
+        get
+        {
+            ulong mark = 0;
+            for (int slot = 0; slot < _inverses.Length; slot++)
+            {
+                if (_dual.IsInUse(slot))
+                {
+                    return null;
+                }
+
+                mark = StepRecorder.Mix(mark, _diagonals[slot]?.Mark ?? _swaps[slot] % 2);
+            }
+
+            return mark;
         }
     }
 
@@ -311,6 +332,7 @@ internal sealed class FactorInverses : KroneckerInverses
                 if (!_dual.Accept(slot, _dampings[slot]))
                 {
                     (_inverses[slot], _spares[slot]) = (_spares[slot], _inverses[slot]);
+                    _swaps[slot]++;
                 }
 
                 _isGood[slot] = 1;

@@ -28,6 +28,10 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     /// <summary>Numerical events so far, by layer and kind.</summary>
     public IReadOnlyList<NumericalEventCount> Events => _log.ToCounts();
 
+    /// <summary>Stands for where the inverses lie and with which numbers they are applied: while it is the same,
+    /// <see cref="Apply"/> gives the device the same work. Null where rows make an inverse, whose number changes.</summary>
+    internal abstract ulong? Mark { get; }
+
     private protected DeviceStream Stream { get; }
 
     private protected IReadOnlyList<KroneckerLayer> Layers { get; }

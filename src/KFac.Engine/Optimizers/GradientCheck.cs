@@ -19,7 +19,8 @@ internal sealed class GradientCheck(DeviceStream stream, Arena arena)
         }
     }
 
-    private static NonFiniteCaptureException Locate(IReadOnlyList<ParameterBlock> blocks, long index)
+    /// <summary>Names an element of the gradients.</summary>
+    public static NonFiniteCaptureException Locate(IReadOnlyList<ParameterBlock> blocks, long index)
     {
         ParameterBlock block = blocks.Last(block => block.Offset <= index);
         long inside = index - block.Offset;

@@ -21,14 +21,19 @@ public sealed class KfacOptimizer : IOptimizer
     private readonly CurvatureIntervals _intervals;
     private readonly KroneckerFactors _factors;
     private readonly KroneckerInverses _inverses;
-    private readonly GradientCheck _check;
+    private readonly VectorView<ulong> _sampleSequence;
     private readonly GradientRows _rows;
     private readonly OtherParameters _others;
     private readonly Arena _arena;
     private readonly VectorView<float> _direction;
     private readonly VectorView<float> _velocity;
     private readonly VectorView<double> _products;
-    private readonly double[] _hostProducts;
+    private readonly VectorView<float> _klFactor;
+    private readonly VectorView<float>[] _layerDirections;
+    private readonly ParameterSet _parameters;
+    private readonly StepNumbers _numbers;
+    private readonly StepRecorder _update;
+    private bool _byRows;
     private long _step;
 
     /// <summary>Makes room for factors, inverses and momentum.</summary>
@@ -51,14 +56,18 @@ public sealed class KfacOptimizer : IOptimizer
         _factors = new KroneckerFactors(device, model, options, LossReduction.Mean, options.UsesDual && DualInverse.IsOffered(_stream));
         _inverses = KroneckerInverses.Create(device, model.Layers, options.ToInverseOptions());
         _arena = new Arena(device);
-        _check = new GradientCheck(_stream, _arena);
+        _sampleSequence = _arena.Vector<ulong>(1);
         _others = new OtherParameters(_stream, _arena, parameters.Blocks, options.OtherParameters);
         int[] mostRows = [.. Enumerable.Range(0, model.Layers.Count).Select(layer => options.LowRankGradients ? _inverses.MostRows(layer) : 0)];
         _rows = new GradientRows(_stream, model.Layers, mostRows, parameters.Values.Length);
         _direction = _arena.Vector<float>(parameters.Values.Length);
         _velocity = _arena.Vector<float>(parameters.Values.Length);
         _products = _arena.Vector<double>(model.Layers.Count);
-        _hostProducts = new double[model.Layers.Count];
+        _klFactor = _arena.Vector<float>(1);
+        _layerDirections = LayerRuns(_direction, parameters.Blocks);
+        _parameters = parameters;
+        _numbers = new StepNumbers(_stream, _arena, 1 + OtherParameters.Numbers);
+        _update = new StepRecorder(_stream, Update);
         Elementwise.Fill(_stream, 0, _velocity.AsMatrix(1, _velocity.Length));
     }
 
@@ -80,11 +89,18 @@ public sealed class KfacOptimizer : IOptimizer
     /// <inheritdoc/>
     public IReadOnlyList<NumericalEventCount> Events => _inverses.Events;
 
+    /// <summary>How many updates of the parameters were replayed; the first ones, and those after a change of what they depend on, are
+    /// given to the device kernel by kernel.</summary>
+    public long Replays => _update.Replays;
+
+    /// <summary>How often the parts of an update of the factors were replayed: capturing, which a check follows, and averaging.</summary>
+    public (long Gathered, long Averaged) FactorReplays => _factors.Replays;
+
     /// <summary>The factors, for inspection; those of few rows as rows, see <see cref="KfacOptions.DualInverses"/>.</summary>
     public KroneckerFactors Factors => _factors;
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentException">The model is not the one that the optimizer was made for.</exception>
+    /// <exception cref="ArgumentException">Model or parameters are not those that the optimizer was made for.</exception>
     /// <exception cref="NonFiniteCaptureException">An input or gradient is not finite; nothing has changed.</exception>
     public void Step(ICurvatureModel model, ParameterSet parameters, double learningRate)
     {
@@ -95,18 +111,20 @@ public sealed class KfacOptimizer : IOptimizer
             throw new ArgumentException("The model is another than the optimizer was made for.", nameof(model));
         }
 
-        IStepClock? clock = _options.Clock;
-        clock?.Begin(StepPhase.Other);
-        bool byRows = _rows.Hold(parameters);
-        if (!byRows)
+        if (!ReferenceEquals(parameters, _parameters))
         {
-            _check.ThrowIfNotFinite(parameters);
+            throw new ArgumentException("The parameters are others than the optimizer was made for.", nameof(parameters));
         }
 
-        if (_intervals.UpdatesFactors(_step))
+        IStepClock? clock = _options.Clock;
+        clock?.Begin(StepPhase.Other);
+        _byRows = _rows.Hold(parameters);
+        bool updatesFactors = _intervals.UpdatesFactors(_step);
+        Check(updatesFactors);
+        if (updatesFactors)
         {
             clock?.Begin(StepPhase.Factors);
-            _factors.Update(new PhiloxKey(_options.Seed, SampleSequences + (ulong)_step));
+            _factors.Commit();
         }
 
         if (_intervals.UpdatesInverses(_step))
@@ -115,14 +133,10 @@ public sealed class KfacOptimizer : IOptimizer
             _inverses.Update(_factors.Pairs);
         }
 
-        clock?.Begin(StepPhase.Precondition);
-        Precondition(parameters, byRows);
-        _others.Precondition(parameters, _step + 1, _direction);
-        ClipByKl(parameters, byRows, learningRate);
-        clock?.Begin(StepPhase.Update);
-        var momentum = new MomentumStep(
-            (float)learningRate, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
-        ParameterUpdate.Momentum(_stream, momentum, _direction, _velocity, parameters.Values);
+        _numbers[0] = learningRate;
+        _others.Write(_step + 1, _numbers, 1);
+        _numbers.Upload();
+        _update.Run(_byRows || clock is not null ? null : _inverses.Mark);
         _rows.Use();
         _step++;
     }
@@ -144,6 +158,7 @@ public sealed class KfacOptimizer : IOptimizer
         _factors.Dispose();
         _inverses.Dispose();
         _rows.Dispose();
+        _update.Dispose();
         _arena.Dispose();
     }
 
@@ -179,14 +194,71 @@ public sealed class KfacOptimizer : IOptimizer
         }
     }
 
-    private void Precondition(ParameterSet parameters, bool byRows)
+    /// <summary>The directions of layers that follow each other in memory, as one vector each.</summary>
+    private static VectorView<float>[] LayerRuns(VectorView<float> direction, IReadOnlyList<ParameterBlock> blocks)
     {
-        for (int i = 0; i < parameters.Blocks.Count; i++)
+        var runs = new List<(int First, int End)>();
+        foreach (ParameterBlock block in blocks.Where(static block => block.Layer >= 0).OrderBy(static block => block.Offset))
         {
-            ParameterBlock block = parameters.Blocks[i];
-            MatrixView<float> gradient = parameters.GradientsOf(block);
+            int end = block.Offset + (block.Rows * block.Columns);
+            if (runs.Count > 0 && runs[^1].End == block.Offset)
+            {
+                runs[^1] = (runs[^1].First, end);
+            }
+            else
+            {
+                runs.Add((block.Offset, end));
+            }
+        }
+
+        return [.. runs.Select(run => direction.Slice(run.First, run.End - run.First))];
+    }
+
+    /// <summary>Looks at all that the step is made of, and waits once for what was found: nothing has changed when it throws.</summary>
+    private void Check(bool updatesFactors)
+    {
+        NonFiniteGuard guard = _factors.Guard;
+        if (updatesFactors)
+        {
+            _options.Clock?.Begin(StepPhase.Factors);
+            ulong sequence = SampleSequences + (ulong)_step;
+            _stream.Upload<ulong>(new ReadOnlySpan<ulong>(in sequence), _sampleSequence);
+            _factors.Gather(new DeviceKey(new PhiloxKey(_options.Seed, 0), _sampleSequence));
+            _options.Clock?.Begin(StepPhase.Other);
+        }
+        else
+        {
+            guard.Clear();
+        }
+
+        if (!_byRows)
+        {
+            guard.SearchGradients(_parameters);
+        }
+
+        guard.ThrowIfFound();
+    }
+
+    /// <summary>From gradients to parameters, once factors and inverses are what they shall be. Reads nothing back, and depends on
+    /// addresses and numbers that <see cref="KroneckerInverses.Mark"/> stands for.</summary>
+    private void Update()
+    {
+        _options.Clock?.Begin(StepPhase.Precondition);
+        Precondition();
+        _others.Precondition(_parameters, _numbers.OnDevice(1, OtherParameters.Numbers), _direction);
+        ClipByKl();
+        _options.Clock?.Begin(StepPhase.Update);
+        var momentum = new MomentumStep(0, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
+        ParameterUpdate.Momentum(_stream, momentum, _direction, _velocity, _parameters.Values, _numbers.OnDevice(0, 1));
+    }
+
+    private void Precondition()
+    {
+        for (int i = 0; i < _parameters.Blocks.Count; i++)
+        {
+            ParameterBlock block = _parameters.Blocks[i];
             MatrixView<float> direction = ParameterSet.View(_direction, block);
-            if (block.Layer >= 0 && byRows && _rows.TryGet(block.Layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
+            if (block.Layer >= 0 && _byRows && _rows.TryGet(block.Layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
             {
                 _inverses.ApplyRows(block.Layer, outputGradients, inputs, _rows.Scale, direction);
                 if (_options.KlClip is not null)
@@ -196,56 +268,33 @@ public sealed class KfacOptimizer : IOptimizer
             }
             else if (block.Layer >= 0)
             {
-                _inverses.Apply(block.Layer, gradient, direction);
+                _inverses.Apply(block.Layer, _parameters.GradientsOf(block), direction);
             }
         }
     }
 
-    private void ClipByKl(ParameterSet parameters, bool byRows, double learningRate)
+    /// <summary>Inner products of layers given by rows have been computed with their directions.</summary>
+    private void ClipByKl()
     {
         if (_options.KlClip is not { } clip)
         {
             return;
         }
 
-        double scale = KlScale(clip, learningRate, SumOfProducts(parameters, byRows));
-        for (int i = 0; scale < 1 && i < parameters.Blocks.Count; i++)
+        for (int i = 0; i < _parameters.Blocks.Count; i++)
         {
-            if (parameters.Blocks[i].Layer >= 0)
-            {
-                MatrixView<float> direction = ParameterSet.View(_direction, parameters.Blocks[i]);
-                Elementwise.Axpby(_stream, (float)scale, direction, 0, direction);
-            }
-        }
-    }
-
-    /// <summary><c>min(1, √(κ/(η² Σ_ℓ ⟨∇W_ℓ, ΔW_ℓ⟩)))</c>; 1 where rounding leaves the sum at or below 0.</summary>
-    private static double KlScale(double clip, double learningRate, double product)
-    {
-        double kl = learningRate * learningRate * product;
-        return kl > clip ? Math.Sqrt(clip / kl) : 1;
-    }
-
-    /// <summary><c>Σ_ℓ ⟨∇W_ℓ, ΔW_ℓ⟩</c>; those of layers given by rows have been computed with their directions.</summary>
-    private double SumOfProducts(ParameterSet parameters, bool byRows)
-    {
-        for (int i = 0; i < parameters.Blocks.Count; i++)
-        {
-            ParameterBlock block = parameters.Blocks[i];
-            if (block.Layer >= 0 && !(byRows && _rows.IsKept(block.Layer)))
+            ParameterBlock block = _parameters.Blocks[i];
+            if (block.Layer >= 0 && !(_byRows && _rows.IsKept(block.Layer)))
             {
                 Reduction.Dot(
-                    _stream, parameters.GradientsOf(block), ParameterSet.View(_direction, block), _products.Slice(block.Layer, 1));
+                    _stream, _parameters.GradientsOf(block), ParameterSet.View(_direction, block), _products.Slice(block.Layer, 1));
             }
         }
 
-        _stream.Download(_products, _hostProducts);
-        double sum = 0;
-        foreach (double product in _hostProducts)
+        Clipping.ByDivergence(_stream, _products, _numbers.OnDevice(0, 1), clip, _klFactor);
+        foreach (VectorView<float> direction in _layerDirections)
         {
-            sum += product;
+            Clipping.Apply(_stream, _klFactor, direction.AsMatrix(1, direction.Length));
         }
-
-        return sum;
     }
 }

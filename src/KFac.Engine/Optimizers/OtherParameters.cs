@@ -5,6 +5,9 @@ namespace KFac.Engine;
 /// <summary>Turns the gradients of parameters without Kronecker structure into directions, as <see cref="OtherParameterOptions"/> say.</summary>
 internal sealed class OtherParameters
 {
+    /// <summary>How many numbers change from step to step.</summary>
+    public const int Numbers = 4;
+
     private readonly DeviceStream _stream;
     private readonly OtherParameterOptions _options;
     private readonly VectorView<float> _secondMoment;
@@ -24,9 +27,9 @@ internal sealed class OtherParameters
     }
 
     /// <summary>Writes the directions of all blocks without a layer.</summary>
-    /// <param name="step">t, counting from 1.</param>
+    /// <param name="numbers">[<see cref="Numbers"/>], as <see cref="Write"/> has written them for this step.</param>
     /// <param name="directions">Laid out as the gradients.</param>
-    public void Precondition(ParameterSet parameters, long step, VectorView<float> directions)
+    public void Precondition(ParameterSet parameters, VectorView<double> numbers, VectorView<float> directions)
     {
         int first = 0;
         for (int i = 0; i < parameters.Blocks.Count; i++)
@@ -42,7 +45,7 @@ internal sealed class OtherParameters
             VectorView<float> direction = directions.Slice(block.Offset, length);
             if (_options.Rule == OtherParameterRule.Diagonal)
             {
-                Divide(gradient, _secondMoment.Slice(first, length), step, direction);
+                Divide(gradient, _secondMoment.Slice(first, length), numbers, direction);
             }
             else
             {
@@ -53,6 +56,17 @@ internal sealed class OtherParameters
         }
     }
 
+    /// <summary>Writes the numbers of a step.</summary>
+    /// <param name="step">t, counting from 1.</param>
+    /// <param name="first">Where they begin.</param>
+    public void Write(long step, StepNumbers numbers, int first)
+    {
+        numbers[first] = -_options.Rate;
+        numbers[first + 1] = 1;
+        numbers[first + 2] = 0;
+        numbers[first + 3] = 1 / (1 - Math.Pow(_options.SecondMomentDecay, step));
+    }
+
     public void VisitState(IStateVisitor visitor)
     {
         if (!_secondMoment.IsEmpty)
@@ -61,22 +75,22 @@ internal sealed class OtherParameters
         }
     }
 
-    /// <summary>Adam's step of rate −1 from zero, without a first moment, is the direction.</summary>
-    private void Divide(VectorView<float> gradient, VectorView<float> secondMoment, long step, VectorView<float> direction)
+    /// <summary>Adam's step of rate −1 from zero, without a first moment, is the direction; rate and corrections are among the numbers.</summary>
+    private void Divide(VectorView<float> gradient, VectorView<float> secondMoment, VectorView<double> numbers, VectorView<float> direction)
     {
         var adam = new AdamStep(
-            LearningRate: -(float)_options.Rate,
+            LearningRate: 0,
             Beta1: 0,
             Beta2: (float)_options.SecondMomentDecay,
             Epsilon: (float)_options.Epsilon,
             WeightDecay: 0,
-            FirstCorrection: 1,
+            FirstCorrection: 0,
             GradientCorrection: 0,
-            SecondCorrection: (float)(1 / (1 - Math.Pow(_options.SecondMomentDecay, step))));
+            SecondCorrection: 0);
         VectorView<float> firstMoment = _firstMoment.Slice(0, gradient.Length);
         Elementwise.Fill(_stream, 0, AsRow(direction));
         Elementwise.Fill(_stream, 0, AsRow(firstMoment));
-        ParameterUpdate.Adam(_stream, adam, gradient, firstMoment, secondMoment, direction);
+        ParameterUpdate.Adam(_stream, adam, gradient, firstMoment, secondMoment, direction, numbers);
     }
 
     private static MatrixView<float> AsRow(VectorView<float> vector) => vector.AsMatrix(1, vector.Length);

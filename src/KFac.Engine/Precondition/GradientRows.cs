@@ -36,7 +36,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
         _arena = new Arena(stream.Device);
         _parameters = parameters;
         _inputs = [.. layers.Select(layer => new RowStore(stream, layer.FactorInputWidth))];
-        _guard = new NonFiniteGuard(stream, Math.Max(16, layers.Count));
+        _guard = new NonFiniteGuard(stream, Math.Max(16, 3 * layers.Count));
         _outputGradients = [.. layers.Select(layer => new RowStore(stream, layer.OutputWidth))];
         _exceeded = new bool[layers.Count];
     }
@@ -244,9 +244,9 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
             }
         }
 
-        _guard.ThrowIfFound("weight gradients");
         SearchRows(_inputs, "inputs");
         SearchRows(_outputGradients, "output gradients");
+        _guard.ThrowIfFound();
     }
 
     private void SearchRows(RowStore[] rows, string quantity)
@@ -259,7 +259,6 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
             }
         }
 
-        _guard.ThrowIfFound(quantity);
     }
 
     private void ThrowIfUsed()

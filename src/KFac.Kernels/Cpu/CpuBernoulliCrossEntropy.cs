@@ -21,9 +21,9 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
     public void Gradient(MatrixView<float> probabilities, MatrixView<float> targets, float scale, MatrixView<float> gradient) =>
         ElementLoop.Run(device, new GradientMap(scale), probabilities, targets, gradient);
 
-    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, PhiloxKey key, ulong offset, MatrixView<float> sampled)
+    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, DeviceKey key, ulong offset, MatrixView<float> sampled)
     {
-        var context = new Context(probabilities, targets, sampled) { Key = key, Offset = offset };
+        var context = new Context(probabilities, targets, sampled) { Key = key.OnHost(), Offset = offset };
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &SampleRows<PhiloxLanes512, Simd512, Vector512<float>>,

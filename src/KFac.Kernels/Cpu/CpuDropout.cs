@@ -8,7 +8,7 @@ internal sealed unsafe class CpuDropout(CpuDevice device) : IDropoutKernel
     private const int Grain = 16 * 1024;
     private const int Step = 1024;
 
-    public void Apply(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
+    public void Apply(DeviceKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
     {
         if (x.IsEmpty)
         {
@@ -17,8 +17,8 @@ internal sealed unsafe class CpuDropout(CpuDevice device) : IDropoutKernel
 
         // Without gaps a seed is one long row.
         Context context = x.IsContiguous && y.IsContiguous
-            ? new Context(key, rate, 1, x.Rows / seedRows, seedRows * x.Columns, x.Pointer, (long)seedRows * x.Columns, y.Pointer, (long)seedRows * x.Columns)
-            : new Context(key, rate, seedRows, x.Rows, x.Columns, x.Pointer, x.RowStride, y.Pointer, y.RowStride);
+            ? new Context(key.OnHost(), rate, 1, x.Rows / seedRows, seedRows * x.Columns, x.Pointer, (long)seedRows * x.Columns, y.Pointer, (long)seedRows * x.Columns)
+            : new Context(key.OnHost(), rate, seedRows, x.Rows, x.Columns, x.Pointer, x.RowStride, y.Pointer, y.RowStride);
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &Tile<PhiloxLanes512, Simd512, Vector512<float>>,

@@ -28,6 +28,7 @@ internal static class CpuKernels
         Philox = new CpuPhilox(device),
         Dropout = new CpuDropout(device),
         ParameterUpdate = new CpuParameterUpdate(device),
+        Clipping = new CpuClipping(new CpuElementwise(device)),
         Cholesky = new CpuCholesky(device),
         DampedInverse = new CpuDampedInverse(device),
         DualInverse = new CpuDualInverse(device),

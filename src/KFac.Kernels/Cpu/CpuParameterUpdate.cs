@@ -1,27 +1,49 @@
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="ParameterUpdate"/> on the CPU: each vector is read and written once.</summary>
-internal sealed class CpuParameterUpdate(CpuDevice device) : IParameterUpdateKernel
+internal sealed unsafe class CpuParameterUpdate(CpuDevice device) : IParameterUpdateKernel
 {
-    public void Momentum(in MomentumStep step, VectorView<float> gradients, VectorView<float> velocity, VectorView<float> parameters)
+    public void Momentum(
+        in MomentumStep step,
+        VectorView<double> onDevice,
+        VectorView<float> gradients,
+        VectorView<float> velocity,
+        VectorView<float> parameters)
     {
+        MomentumStep current = onDevice.IsEmpty ? step : step with { LearningRate = (float)*onDevice.Pointer };
         if (step.Nesterov)
         {
-            ElementLoop.Run(device, new NesterovMap(step), gradients, velocity, parameters);
+            ElementLoop.Run(device, new NesterovMap(current), gradients, velocity, parameters);
         }
         else
         {
-            ElementLoop.Run(device, new MomentumMap(step), gradients, velocity, parameters);
+            ElementLoop.Run(device, new MomentumMap(current), gradients, velocity, parameters);
         }
     }
 
     public void Adam(
         in AdamStep step,
+        VectorView<double> onDevice,
         VectorView<float> gradients,
         VectorView<float> firstMoment,
         VectorView<float> secondMoment,
-        VectorView<float> parameters) =>
-        ElementLoop.Run(device, new AdamMap(step), gradients, firstMoment, secondMoment, parameters);
+        VectorView<float> parameters)
+    {
+        AdamStep current = step;
+        if (!onDevice.IsEmpty)
+        {
+            double* values = onDevice.Pointer;
+            current = step with
+            {
+                LearningRate = (float)values[0],
+                FirstCorrection = (float)values[1],
+                GradientCorrection = (float)values[2],
+                SecondCorrection = (float)values[3],
+            };
+        }
+
+        ElementLoop.Run(device, new AdamMap(current), gradients, firstMoment, secondMoment, parameters);
+    }
 
     private readonly struct MomentumMap(MomentumStep step) : IElementMap
     {

@@ -10,9 +10,9 @@ internal sealed unsafe class CpuPhilox(CpuDevice device) : IPhiloxKernel
 
     private const int Step = 1024;
 
-    public void Uniform(PhiloxKey key, ulong offset, VectorView<float> y)
+    public void Uniform(DeviceKey key, ulong offset, VectorView<float> y)
     {
-        var context = new Context(key, offset, y.Pointer, y.Length);
+        var context = new Context(key.OnHost(), offset, y.Pointer, y.Length);
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &UniformTask<PhiloxLanes512, Simd512, Vector512<float>>,
@@ -22,9 +22,9 @@ internal sealed unsafe class CpuPhilox(CpuDevice device) : IPhiloxKernel
         device.Workers.Run(Tasks(y.Length), body, &context);
     }
 
-    public void Normal(PhiloxKey key, ulong offset, VectorView<float> y)
+    public void Normal(DeviceKey key, ulong offset, VectorView<float> y)
     {
-        var context = new Context(key, offset, y.Pointer, y.Length);
+        var context = new Context(key.OnHost(), offset, y.Pointer, y.Length);
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &NormalTask<PhiloxLanes512, Simd512, Vector512<float>>,

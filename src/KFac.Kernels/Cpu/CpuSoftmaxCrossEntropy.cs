@@ -33,9 +33,9 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
         Run(&context, body);
     }
 
-    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled)
+    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, DeviceKey key, ulong offset, VectorView<int> sampled)
     {
-        var context = new Context(probabilities, labels, probabilities) { Key = key, Offset = offset, Sampled = sampled.Pointer };
+        var context = new Context(probabilities, labels, probabilities) { Key = key.OnHost(), Offset = offset, Sampled = sampled.Pointer };
         Run(&context, &SampleRows);
     }
 

@@ -34,7 +34,7 @@ internal sealed unsafe class CudaBernoulliCrossEntropy(CudaStream stream) : IBer
         }
     }
 
-    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, PhiloxKey key, ulong offset, MatrixView<float> sampled)
+    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, DeviceKey key, ulong offset, MatrixView<float> sampled)
     {
         if (!sampled.IsEmpty)
         {
@@ -44,7 +44,7 @@ internal sealed unsafe class CudaBernoulliCrossEntropy(CudaStream stream) : IBer
                 CudaPhilox.Shape((long)sampled.Rows * sampled.Columns),
                 new BernoulliCrossEntropyArguments(probabilities, targets, sampled, ElementRange.ByRows(sampled.Rows, sampled))
                 {
-                    Key = key,
+                    Key = new PhiloxKeyArguments(key),
                     Offset = offset,
                 });
         }
@@ -75,7 +75,7 @@ internal readonly unsafe struct BernoulliCrossEntropyArguments(
 
     public nint Losses { get; init; }
 
-    public PhiloxKey Key { get; init; }
+    public PhiloxKeyArguments Key { get; init; }
 
     public ulong Offset { get; init; }
 

@@ -12,6 +12,7 @@ internal sealed class CudaDevice : Device
         Name = name;
         Runtime = runtime;
         Precision = options.Precision;
+        Graphs = options.Graphs;
         Warpgroups = options.Warpgroups && Properties.IsHopper;
         _stream = new CudaStream(this);
     }
@@ -30,6 +31,9 @@ internal sealed class CudaDevice : Device
 
     /// <summary>How products of matrices are computed.</summary>
     public MatrixPrecision Precision { get; }
+
+    /// <summary>Whether repeated work is replayed from graphs.</summary>
+    public bool Graphs { get; }
 
     /// <summary>Whether large float32 products take warpgroup instructions.</summary>
     public bool Warpgroups { get; }

@@ -5,7 +5,7 @@ namespace KFac.Kernels.Cuda;
 /// <summary><see cref="Dropout"/> on the GPU: dropout.cu.</summary>
 internal sealed class CudaDropout(CudaStream stream) : IDropoutKernel
 {
-    public void Apply(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
+    public void Apply(DeviceKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
     {
         if (!x.IsEmpty)
         {
@@ -21,7 +21,7 @@ internal readonly unsafe struct DropoutArguments
 {
     public readonly nint X;
     public readonly nint Y;
-    public readonly PhiloxKey Key;
+    public readonly PhiloxKeyArguments Key;
     public readonly long XStride;
     public readonly long YStride;
     public readonly long Length;
@@ -32,11 +32,11 @@ internal readonly unsafe struct DropoutArguments
     public readonly float Rate;
     public readonly float Scale;
 
-    public DropoutArguments(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
+    public DropoutArguments(DeviceKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
     {
         bool contiguous = x.IsContiguous && y.IsContiguous;
         Length = (long)seedRows * x.Columns;
-        (X, Y, Key) = ((nint)x.Pointer, (nint)y.Pointer, key);
+        (X, Y, Key) = ((nint)x.Pointer, (nint)y.Pointer, new PhiloxKeyArguments(key));
         (XStride, YStride) = contiguous ? (Length, Length) : (x.RowStride, y.RowStride);
         (Columns, SeedRows) = contiguous ? ((int)Length, 1) : (x.Columns, seedRows);
         Seeds = x.Rows / seedRows;

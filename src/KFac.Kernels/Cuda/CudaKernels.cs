@@ -14,6 +14,7 @@ internal static class CudaKernels
         Activation = new CudaActivation(stream),
         Philox = new CudaPhilox(stream),
         ParameterUpdate = new CudaParameterUpdate(stream),
+        Clipping = new CudaClipping(stream),
         Reduction = new CudaReduction(stream),
         SegmentReduce = new CudaSegmentReduce(stream),
         SoftmaxCrossEntropy = new CudaSoftmaxCrossEntropy(stream),

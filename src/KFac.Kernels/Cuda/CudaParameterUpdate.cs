@@ -7,7 +7,12 @@ internal sealed class CudaParameterUpdate(CudaStream stream) : IParameterUpdateK
 {
     private const string Module = "parameter_update";
 
-    public void Momentum(in MomentumStep step, VectorView<float> gradients, VectorView<float> velocity, VectorView<float> parameters)
+    public unsafe void Momentum(
+        in MomentumStep step,
+        VectorView<double> onDevice,
+        VectorView<float> gradients,
+        VectorView<float> velocity,
+        VectorView<float> parameters)
     {
         if (!parameters.IsEmpty)
         {
@@ -16,12 +21,13 @@ internal sealed class CudaParameterUpdate(CudaStream stream) : IParameterUpdateK
                 Module,
                 step.Nesterov ? "nesterov" : "momentum",
                 range.Shape,
-                new ParameterUpdateArguments(gradients, velocity, default, parameters, range, step));
+                new ParameterUpdateArguments(gradients, velocity, default, parameters, range, step) { OnDevice = (nint)onDevice.Pointer });
         }
     }
 
-    public void Adam(
+    public unsafe void Adam(
         in AdamStep step,
+        VectorView<double> onDevice,
         VectorView<float> gradients,
         VectorView<float> firstMoment,
         VectorView<float> secondMoment,
@@ -34,7 +40,7 @@ internal sealed class CudaParameterUpdate(CudaStream stream) : IParameterUpdateK
                 Module,
                 "adam",
                 range.Shape,
-                new ParameterUpdateArguments(gradients, firstMoment, secondMoment, parameters, range, step));
+                new ParameterUpdateArguments(gradients, firstMoment, secondMoment, parameters, range, step) { OnDevice = (nint)onDevice.Pointer });
         }
     }
 
@@ -49,6 +55,9 @@ internal readonly unsafe struct ParameterUpdateArguments
     public readonly nint First;
     public readonly nint Second;
     public readonly nint Parameters;
+
+    public nint OnDevice { get; init; }
+
     public readonly ElementRange Range;
     public readonly float LearningRate;
     public readonly float Momentum;

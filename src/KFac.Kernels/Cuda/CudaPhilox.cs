@@ -10,9 +10,9 @@ internal sealed class CudaPhilox(CudaStream stream) : IPhiloxKernel
     private const int MostBlocks = 1 << 14;
     private const int NumbersPerBlock = 4;
 
-    public void Uniform(PhiloxKey key, ulong offset, VectorView<float> y) => Launch("uniform", key, offset, y);
+    public void Uniform(DeviceKey key, ulong offset, VectorView<float> y) => Launch("uniform", key, offset, y);
 
-    public void Normal(PhiloxKey key, ulong offset, VectorView<float> y) => Launch("normal", key, offset, y);
+    public void Normal(DeviceKey key, ulong offset, VectorView<float> y) => Launch("normal", key, offset, y);
 
     /// <summary>The grid of a kernel that visits <paramref name="numbers"/> adjacent numbers by Philox blocks.</summary>
     public static LaunchShape Shape(long numbers)
@@ -22,7 +22,7 @@ internal sealed class CudaPhilox(CudaStream stream) : IPhiloxKernel
         return LaunchShape.Row(Math.Min(LaunchShape.Cover(blocks, Threads), MostBlocks), Threads);
     }
 
-    private void Launch(string kernel, PhiloxKey key, ulong offset, VectorView<float> y)
+    private void Launch(string kernel, DeviceKey key, ulong offset, VectorView<float> y)
     {
         if (!y.IsEmpty)
         {
@@ -31,12 +31,19 @@ internal sealed class CudaPhilox(CudaStream stream) : IPhiloxKernel
     }
 }
 
+/// <summary>Mirrors <c>kfac::PhiloxKeyArguments</c> of philox.cuh.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal readonly unsafe struct PhiloxKeyArguments(DeviceKey key)
+{
+    public readonly PhiloxKey Key = key.Key;
+    public readonly nint Sequence = (nint)key.Sequence.Pointer;
+}
+
 /// <summary>Mirrors <c>PhiloxArguments</c> of philox.cu.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly unsafe struct PhiloxArguments(PhiloxKey key, ulong offset, VectorView<float> y)
+internal readonly unsafe struct PhiloxArguments(DeviceKey key, ulong offset, VectorView<float> y)
 {
-    public readonly ulong Seed = key.Seed;
-    public readonly ulong Sequence = key.Sequence;
+    public readonly PhiloxKeyArguments Key = new(key);
     public readonly ulong Offset = offset;
     public readonly nint Y = (nint)y.Pointer;
     public readonly long Length = y.Length;

@@ -39,7 +39,7 @@ internal sealed unsafe class CudaSoftmaxCrossEntropy(CudaStream stream) : ISoftm
         }
     }
 
-    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled)
+    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, DeviceKey key, ulong offset, VectorView<int> sampled)
     {
         if (sampled.IsEmpty)
         {
@@ -54,7 +54,7 @@ internal sealed unsafe class CudaSoftmaxCrossEntropy(CudaStream stream) : ISoftm
             new SoftmaxCrossEntropyArguments(probabilities, labels, default, range)
             {
                 Sampled = (nint)sampled.Pointer,
-                Key = key,
+                Key = new PhiloxKeyArguments(key),
                 Offset = offset,
             });
     }
@@ -86,7 +86,7 @@ internal readonly unsafe struct SoftmaxCrossEntropyArguments(
 
     public nint Sampled { get; init; }
 
-    public PhiloxKey Key { get; init; }
+    public PhiloxKeyArguments Key { get; init; }
 
     public ulong Offset { get; init; }
 

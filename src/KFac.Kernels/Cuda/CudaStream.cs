@@ -28,6 +28,8 @@ internal sealed unsafe class CudaStream : DeviceStream
 
     internal override KernelTable Kernels { get; }
 
+    public override bool GainsByReplay => Device.Graphs;
+
     public override void Synchronize() => Queue.Synchronize();
 
     public override double Time(Action work)

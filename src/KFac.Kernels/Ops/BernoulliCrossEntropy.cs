@@ -50,12 +50,13 @@ public static class BernoulliCrossEntropy
         DeviceStream stream,
         MatrixView<float> probabilities,
         MatrixView<float> targets,
-        PhiloxKey key,
+        DeviceKey key,
         ulong offset,
         MatrixView<float> sampled)
     {
         IBernoulliCrossEntropyKernel kernel = Kernel(stream, probabilities, targets);
         Check.View(stream, sampled, nameof(sampled));
+        Check.Key(stream, key);
         Check.Shape(sampled, probabilities.Rows, probabilities.Columns, nameof(sampled));
         Check.InPlaceOrApart(sampled, probabilities, nameof(sampled), nameof(probabilities));
         Check.InPlaceOrApart(sampled, targets, nameof(sampled), nameof(targets));
@@ -96,7 +97,7 @@ internal interface IBernoulliCrossEntropyKernel
 
     void Gradient(MatrixView<float> probabilities, MatrixView<float> targets, float scale, MatrixView<float> gradient);
 
-    void Sample(MatrixView<float> probabilities, MatrixView<float> targets, PhiloxKey key, ulong offset, MatrixView<float> sampled);
+    void Sample(MatrixView<float> probabilities, MatrixView<float> targets, DeviceKey key, ulong offset, MatrixView<float> sampled);
 
     void HessianRoot(MatrixView<float> probabilities, MatrixView<float> targets, int firstColumn, MatrixView<float> columns);
 }

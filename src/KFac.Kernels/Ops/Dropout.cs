@@ -11,11 +11,12 @@ public static class Dropout
     /// <param name="seedRows">N: the rows of a seed; all seeds have the same mask.</param>
     /// <param name="x">[S·N, P].</param>
     /// <param name="y">[S·N, P]; may be x.</param>
-    public static void Apply(DeviceStream stream, PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
+    public static void Apply(DeviceStream stream, DeviceKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
     {
         IDropoutKernel kernel = Check.Kernel(stream, static table => table.Dropout, nameof(Dropout));
         Check.View(stream, x, nameof(x));
         Check.View(stream, y, nameof(y));
+        Check.Key(stream, key);
         Check.Shape(y, x.Rows, x.Columns, nameof(y));
         Check.InPlaceOrApart(y, x, nameof(y), nameof(x));
         ArgumentOutOfRangeException.ThrowIfNegative(seedRows);
@@ -32,5 +33,5 @@ public static class Dropout
 /// <summary>A device's implementation of <see cref="Dropout"/>.</summary>
 internal interface IDropoutKernel
 {
-    void Apply(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y);
+    void Apply(DeviceKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y);
 }

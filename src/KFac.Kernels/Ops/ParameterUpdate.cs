@@ -32,12 +32,15 @@ public readonly record struct AdamStep(
 public static class ParameterUpdate
 {
     /// <summary><c>g' = g + wd·θ; v ← μ·v + g'; θ ← θ − η·v</c>, or with Nesterov <c>θ ← θ − η·(g' + μ·v)</c>.</summary>
+    /// <param name="onDevice">[1], η: read when the update runs and rounded to float32, in place of the one in <paramref name="step"/>,
+    /// so that recorded updates can be given another; or none.</param>
     public static void Momentum(
         DeviceStream stream,
         in MomentumStep step,
         VectorView<float> gradients,
         VectorView<float> velocity,
-        VectorView<float> parameters)
+        VectorView<float> parameters,
+        VectorView<double> onDevice = default)
     {
         IParameterUpdateKernel kernel = Check.Kernel(stream, static table => table.ParameterUpdate, nameof(ParameterUpdate));
         Check.View(stream, gradients, nameof(gradients));
@@ -49,17 +52,21 @@ public static class ParameterUpdate
         Check.NoOverlap(velocity, gradients, nameof(velocity), nameof(gradients));
         Check.NoOverlap(parameters, gradients, nameof(parameters), nameof(gradients));
         Check.NoOverlap(parameters, velocity, nameof(parameters), nameof(velocity));
-        kernel.Momentum(step, gradients, velocity, parameters);
+        CheckOnDevice(stream, onDevice, 1);
+        kernel.Momentum(step, onDevice, gradients, velocity, parameters);
     }
 
     /// <summary><c>m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; θ ← (1−η·wd)θ − η·(c₁·m + c_g·g)/(√(c₂·v) + ε)</c>.</summary>
+    /// <param name="onDevice">[4], η, c₁, c_g and c₂: read when the update runs and rounded to float32, in place of those in
+    /// <paramref name="step"/>, so that recorded updates can be given others; or none.</param>
     public static void Adam(
         DeviceStream stream,
         in AdamStep step,
         VectorView<float> gradients,
         VectorView<float> firstMoment,
         VectorView<float> secondMoment,
-        VectorView<float> parameters)
+        VectorView<float> parameters,
+        VectorView<double> onDevice = default)
     {
         IParameterUpdateKernel kernel = Check.Kernel(stream, static table => table.ParameterUpdate, nameof(ParameterUpdate));
         Check.View(stream, gradients, nameof(gradients));
@@ -77,7 +84,17 @@ public static class ParameterUpdate
         Check.NoOverlap(parameters, gradients, nameof(parameters), nameof(gradients));
         Check.NoOverlap(parameters, firstMoment, nameof(parameters), nameof(firstMoment));
         Check.NoOverlap(parameters, secondMoment, nameof(parameters), nameof(secondMoment));
-        kernel.Adam(step, gradients, firstMoment, secondMoment, parameters);
+        CheckOnDevice(stream, onDevice, 4);
+        kernel.Adam(step, onDevice, gradients, firstMoment, secondMoment, parameters);
+    }
+
+    private static void CheckOnDevice(DeviceStream stream, VectorView<double> onDevice, int wanted)
+    {
+        Check.View(stream, onDevice, nameof(onDevice));
+        if (!onDevice.IsEmpty)
+        {
+            Check.Length(onDevice, wanted, nameof(onDevice));
+        }
     }
 
     private static void CheckFinite(ReadOnlySpan<float> settings)
@@ -92,10 +109,16 @@ public static class ParameterUpdate
 /// <summary>A device's implementation of <see cref="ParameterUpdate"/>.</summary>
 internal interface IParameterUpdateKernel
 {
-    void Momentum(in MomentumStep step, VectorView<float> gradients, VectorView<float> velocity, VectorView<float> parameters);
+    void Momentum(
+        in MomentumStep step,
+        VectorView<double> onDevice,
+        VectorView<float> gradients,
+        VectorView<float> velocity,
+        VectorView<float> parameters);
 
     void Adam(
         in AdamStep step,
+        VectorView<double> onDevice,
         VectorView<float> gradients,
         VectorView<float> firstMoment,
         VectorView<float> secondMoment,

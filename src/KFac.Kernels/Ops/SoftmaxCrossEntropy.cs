@@ -64,13 +64,14 @@ public static class SoftmaxCrossEntropy
         DeviceStream stream,
         MatrixView<float> probabilities,
         VectorView<int> labels,
-        PhiloxKey key,
+        DeviceKey key,
         ulong offset,
         VectorView<int> sampled)
     {
         ISoftmaxCrossEntropyKernel kernel = Kernel(stream, probabilities, nameof(probabilities));
         Check.View(stream, labels, nameof(labels));
         Check.View(stream, sampled, nameof(sampled));
+        Check.Key(stream, key);
         Check.Length(labels, probabilities.Rows, nameof(labels));
         Check.Length(sampled, probabilities.Rows, nameof(sampled));
         kernel.Sample(probabilities, labels, key, offset, sampled);
@@ -124,7 +125,7 @@ internal interface ISoftmaxCrossEntropyKernel
 
     void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient, float smoothing);
 
-    void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled);
+    void Sample(MatrixView<float> probabilities, VectorView<int> labels, DeviceKey key, ulong offset, VectorView<int> sampled);
 
     void HessianRoot(MatrixView<float> probabilities, VectorView<int> labels, int firstColumn, MatrixView<float> columns);
 }

@@ -148,7 +148,7 @@ internal sealed class PlanningKernels :
 
     public void Gradient(MatrixView<float> probabilities, VectorView<int> labels, float scale, MatrixView<float> gradient, float smoothing) { }
 
-    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, PhiloxKey key, ulong offset, VectorView<int> sampled) { }
+    public void Sample(MatrixView<float> probabilities, VectorView<int> labels, DeviceKey key, ulong offset, VectorView<int> sampled) { }
 
     public void HessianRoot(MatrixView<float> probabilities, VectorView<int> labels, int firstColumn, MatrixView<float> columns) { }
 
@@ -156,7 +156,7 @@ internal sealed class PlanningKernels :
 
     public void Gradient(MatrixView<float> probabilities, MatrixView<float> targets, float scale, MatrixView<float> gradient) { }
 
-    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, PhiloxKey key, ulong offset, MatrixView<float> sampled) { }
+    public void Sample(MatrixView<float> probabilities, MatrixView<float> targets, DeviceKey key, ulong offset, MatrixView<float> sampled) { }
 
     public void HessianRoot(MatrixView<float> probabilities, MatrixView<float> targets, int firstColumn, MatrixView<float> columns) { }
 
@@ -229,9 +229,9 @@ internal sealed class PlanningKernels :
 
     public void CountCorrect(MatrixView<float> scores, VectorView<int> labels, VectorView<long> result) { }
 
-    public void Uniform(PhiloxKey key, ulong offset, VectorView<float> y) { }
+    public void Uniform(DeviceKey key, ulong offset, VectorView<float> y) { }
 
-    public void Normal(PhiloxKey key, ulong offset, VectorView<float> y) { }
+    public void Normal(DeviceKey key, ulong offset, VectorView<float> y) { }
 
-    public void Apply(PhiloxKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y) { }
+    public void Apply(DeviceKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y) { }
 }

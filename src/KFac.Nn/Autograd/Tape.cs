@@ -15,6 +15,7 @@ public sealed class Tape : IDisposable
     private readonly Dictionary<Type, OperationPool> _pools = [];
     private readonly List<SequencePadding> _paddings = [];
     private readonly BackwardPass _pass;
+    private readonly StepSequence _sequence;
     private Entry[] _entries = new Entry[16];
     private int _count;
     private ushort _randomUses;
@@ -27,6 +28,7 @@ public sealed class Tape : IDisposable
         Memory = new Arena(stream.Device);
         PassMemory = new Arena(stream.Device);
         _pass = new BackwardPass(this);
+        _sequence = new StepSequence(stream);
     }
 
     /// <summary>Where operations run.</summary>
@@ -39,7 +41,8 @@ public sealed class Tape : IDisposable
     /// replay the training forward pass.</summary>
     public bool Training { get; set; } = true;
 
-    /// <summary>Names the random numbers of the forward pass; a training loop gives each step a key of its own.</summary>
+    /// <summary>Names the random numbers of the next forward pass and of the backward passes over it; a training loop gives each step
+    /// a key of its own.</summary>
     public PhiloxKey RandomKey { get; set; }
 
     /// <summary>How the rows hang together, for layers on graphs; null elsewhere. Forgotten by <see cref="Reset"/>.</summary>
@@ -53,11 +56,12 @@ public sealed class Tape : IDisposable
 
     internal int Generation { get; private set; }
 
+    /// <summary>Counts the forward passes, those that were replayed too: what is computed from their values when it is first asked for
+    /// is good for one.</summary>
+    internal long ForwardPasses { get; private set; }
+
     /// <summary>Bytes that the gradients of one backward pass took at most.</summary>
     internal long MostGradientBytes { get; private set; }
-
-    /// <summary>Whether the forward pass used random numbers.</summary>
-    internal bool DrewRandomNumbers => _randomUses > 0;
 
     /// <summary>Elements that the gradients of one seed may take at most.</summary>
     internal long GradientElements { get; private set; }
@@ -81,13 +85,23 @@ public sealed class Tape : IDisposable
 
         GradientElements = 0;
         Generation++;
+        ForwardPasses++;
         Memory.Reset();
         PassMemory.Reset();
+        ShowRandomKey();
     }
 
+    /// <summary>Takes note that the recorded forward pass was run again: values lie where they lay, and are others.</summary>
+    internal void Replayed() => ForwardPasses++;
+
+    /// <summary>Puts the key's sequence where the random numbers of the next forward pass are drawn from, recorded ones too.</summary>
+    internal void ShowRandomKey() => _sequence.Show(RandomKey.Sequence);
+
     /// <summary>Random numbers for one use of a layer: the same for the same <see cref="RandomKey"/> and place in the forward pass.</summary>
-    /// <remarks>The number of the use goes into bits 32 to 47 of the sequence.</remarks>
-    public PhiloxKey NextRandomKey() => RandomKey with { Sequence = RandomKey.Sequence ^ ((ulong)++_randomUses << 32) };
+    /// <remarks>The number of the use goes into bits 32 to 47 of the sequence; the rest of the sequence lies on the device, so that
+    /// a pass can be recorded and replayed with other numbers.</remarks>
+    public DeviceKey NextRandomKey() =>
+        new(new PhiloxKey(RandomKey.Seed, (ulong)++_randomUses << 32), _sequence.OnDevice(RandomKey.Sequence));
 
     /// <summary>Records a value from outside, borrowed until the tape is reset. It gets no gradient.</summary>
     /// <param name="value">[rows, columns].</param>
@@ -183,6 +197,7 @@ public sealed class Tape : IDisposable
     {
         Memory.Dispose();
         PassMemory.Dispose();
+        _sequence.Dispose();
     }
 
     /// <summary>The number of the pass that ran last: parameters stamped with it hold gradients of it.</summary>

@@ -50,7 +50,7 @@ internal sealed class DropoutOperation : TapeOperation
 
     public float Rate { get; set; }
 
-    public PhiloxKey Key { get; set; }
+    public DeviceKey Key { get; set; }
 
     protected internal override void Backward(BackwardPass pass, MatrixView<float> outputGradient)
     {

@@ -11,7 +11,8 @@ internal sealed class GraphConvolutionOperation : TapeOperation
     private LinearParameter? _parameter;
     private SparseMatrix? _adjacency;
     private MatrixView<float> _aggregated;
-    private bool _hasAggregated;
+    private bool _aggregatesForward;
+    private long _aggregatedPass;
 
     private Variable Input { get; set; }
 
@@ -26,7 +27,8 @@ internal sealed class GraphConvolutionOperation : TapeOperation
         Input = input;
         _parameter = parameter;
         _adjacency = adjacency;
-        _hasAggregated = false;
+        _aggregatesForward = false;
+        (_aggregated, _aggregatedPass) = (default, 0);
     }
 
     /// <summary><c>Y ← Ĉ·X·Wᵀ</c>.</summary>
@@ -35,6 +37,7 @@ internal sealed class GraphConvolutionOperation : TapeOperation
         if (AggregatesInput)
         {
             Gemm.Run(tape.Stream, Transpose.No, Transpose.Yes, 1f, Aggregated(), Parameter.Weight, 0f, y);
+            _aggregatesForward = true;
             return;
         }
 
@@ -117,17 +120,23 @@ internal sealed class GraphConvolutionOperation : TapeOperation
         }
     }
 
-    /// <summary>Ĉ·X, formed when it is first asked for; it lives as long as the tape's values.</summary>
+    /// <summary>Ĉ·X, formed in the forward pass or when it is first asked for after one; it lives as long as the tape's values.</summary>
     private MatrixView<float> Aggregated()
     {
-        if (!_hasAggregated)
+        Tape tape = Input.Tape;
+        if (_aggregatesForward || _aggregatedPass == tape.ForwardPasses)
         {
-            MatrixView<float> x = Input.Value;
-            _aggregated = Input.Tape.Memory.Matrix<float>(x.Rows, x.Columns);
-            SparseProduct.Run(Input.Tape.Stream, 1f, Adjacency, x, 0f, _aggregated);
-            _hasAggregated = true;
+            return _aggregated;
         }
 
+        MatrixView<float> x = Input.Value;
+        if (_aggregated.IsEmpty)
+        {
+            _aggregated = tape.Memory.Matrix<float>(x.Rows, x.Columns);
+        }
+
+        SparseProduct.Run(tape.Stream, 1f, Adjacency, x, 0f, _aggregated);
+        _aggregatedPass = tape.ForwardPasses;
         return _aggregated;
     }
 }

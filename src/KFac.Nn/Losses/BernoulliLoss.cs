@@ -23,7 +23,7 @@ public sealed class BernoulliLoss : Loss
 
     /// <inheritdoc/>
     public override void SampledGradient(
-        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, PhiloxKey key, int sample, MatrixView<float> gradient)
+        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, DeviceKey key, int sample, MatrixView<float> gradient)
     {
         ArgumentNullException.ThrowIfNull(scratch);
         MatrixView<float> p = evaluation.Predictions;

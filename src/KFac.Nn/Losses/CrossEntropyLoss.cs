@@ -38,7 +38,7 @@ public sealed class CrossEntropyLoss : Loss
 
     /// <inheritdoc/>
     public override void SampledGradient(
-        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, PhiloxKey key, int sample, MatrixView<float> gradient)
+        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, DeviceKey key, int sample, MatrixView<float> gradient)
     {
         ArgumentNullException.ThrowIfNull(scratch);
         VectorView<int> labels = evaluation.Targets.Labels;

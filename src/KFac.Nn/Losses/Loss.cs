@@ -20,7 +20,7 @@ public abstract class Loss
     /// <param name="scratch">Memory for the draw.</param>
     /// <param name="sample">Index of the draw: each uses its own numbers of the key's sequence.</param>
     public abstract void SampledGradient(
-        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, PhiloxKey key, int sample, MatrixView<float> gradient);
+        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, DeviceKey key, int sample, MatrixView<float> gradient);
 
     /// <summary>Consecutive columns of a root S of every term's Hessian, <c>S·Sᵀ = ∂²loss/∂outputs²</c>; it has C columns.</summary>
     /// <param name="columns">[K·N, C]: K columns, each a block of N rows.</param>

@@ -64,7 +64,7 @@ public sealed class SquaredErrorLoss : Loss
 
     /// <inheritdoc/>
     public override void SampledGradient(
-        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, PhiloxKey key, int sample, MatrixView<float> gradient)
+        DeviceStream stream, Arena scratch, in LossEvaluation evaluation, DeviceKey key, int sample, MatrixView<float> gradient)
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(scratch);

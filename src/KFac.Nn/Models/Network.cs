@@ -83,8 +83,8 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         set => _tape.Training = value;
     }
 
-    /// <summary>Names the random numbers of the next training forward pass (dropout): give each step a key whose sequence differs
-    /// in its low 32 bits, and runs are reproducible wherever they are resumed.</summary>
+    /// <summary>Names the random numbers of the next training forward pass (dropout) and of the backward passes over it: give each step
+    /// a key whose sequence differs in its low 32 bits, and runs are reproducible wherever they are resumed.</summary>
     public PhiloxKey RandomKey
     {
         get => _tape.RandomKey;
@@ -95,10 +95,14 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     internal long PassBytes => _tape.Memory.BytesInUse + _tape.MostGradientBytes;
 
     /// <summary>What recordings of passes depend on.</summary>
-    internal TapeMark Mark => new(_tape.Generation, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training);
+    internal TapeMark Mark => new(
+        _tape.Generation, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training, RandomKey.Seed);
 
-    /// <summary>Whether the last forward pass used random numbers.</summary>
-    internal bool DrewRandomNumbers => _tape.DrewRandomNumbers;
+    /// <summary>Takes note that the recorded pass was replayed.</summary>
+    internal void Replayed() => _tape.Replayed();
+
+    /// <summary>Readies the random numbers of a pass that is recorded or replayed, as <see cref="RandomKey"/> names them.</summary>
+    internal void ShowRandomKey() => _tape.ShowRandomKey();
 
     /// <inheritdoc/>
     public SharingApproximation LossSetting =>
@@ -110,6 +114,9 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// <remarks>Rows of the output, or of them those with a target where <see cref="Targets.Terms"/> says how many.</remarks>
     public int LossTerms =>
         _state == State.Evaluated && _evaluation.Targets.Terms > 0 ? _evaluation.Targets.Terms : Output.Value.Rows;
+
+    /// <inheritdoc/>
+    public ulong? PassMark => ((ulong)Mark.Generation << 40) ^ (ulong)(Mark.Bytes >> 6);
 
     /// <summary>The output of the last forward pass, [M, …, C]; valid until the next one.</summary>
     /// <exception cref="InvalidOperationException">There was no forward pass.</exception>
@@ -219,7 +226,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
 
     /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">No targets were set; forward-only curvature needs none.</exception>
-    public void CaptureOutputGradients(CurvatureKind kind, int samples, PhiloxKey key, ICaptureSink sink)
+    public void CaptureOutputGradients(CurvatureKind kind, int samples, DeviceKey key, ICaptureSink sink)
     {
         ArgumentNullException.ThrowIfNull(sink);
         switch (kind)
@@ -297,7 +304,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     private LossEvaluation Evaluation =>
         _state == State.Evaluated ? _evaluation : throw new InvalidOperationException("The loss has no targets yet; call SetTargets after Forward.");
 
-    private void PropagateSeeds(CurvatureKind kind, int total, PhiloxKey key, ICaptureSink sink)
+    private void PropagateSeeds(CurvatureKind kind, int total, DeviceKey key, ICaptureSink sink)
     {
         int perPass = SeedsPerPass(total);
         var options = new BackwardOptions(WeightGradients: false, sink, Scale: 1f);
@@ -315,7 +322,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         return (int)Math.Clamp(SeedMemory / bytesPerSeed, 1, Math.Min(total, MostSeedsPerPass));
     }
 
-    private void WriteSeeds(CurvatureKind kind, int first, PhiloxKey key, MatrixView<float> seeds)
+    private void WriteSeeds(CurvatureKind kind, int first, DeviceKey key, MatrixView<float> seeds)
     {
         LossEvaluation evaluation = Evaluation;
         switch (kind)

@@ -7,9 +7,10 @@ namespace KFac.Nn;
 /// recorded once and replayed, which on a GPU is one launch for all their kernels.</summary>
 /// <remarks>
 /// The first pass of a size runs as it is and shows how much memory it takes; the next one is recorded, and the same pass goes
-/// on being replayed until the network has run on something else (an evaluation, say), after which it is recorded again. Not
-/// recorded are batches that are not <see cref="MiniBatch.IsRepeatable"/>, passes that draw random numbers (dropout), since
-/// those differ from step to step, and passes whose rows the optimizer keeps. Recorded or not, the bits are the same.
+/// on being replayed until the network has run on something else (an evaluation, say), after which it is recorded again. Random
+/// numbers (dropout) are drawn by a key that lies on the device. Not recorded are batches that are not
+/// <see cref="MiniBatch.IsRepeatable"/>, passes whose rows the optimizer keeps, and those of a device that gains nothing by it
+/// (<see cref="DeviceStream.GainsByReplay"/>). Recorded or not, the bits are the same.
 /// </remarks>
 public sealed class TrainingPass : IDisposable
 {
@@ -48,10 +49,13 @@ public sealed class TrainingPass : IDisposable
     /// <param name="sink">As in <see cref="Network.Backward"/>.</param>
     public void Run(ITrainingSink? sink)
     {
+        _network.ShowRandomKey();
         bool alone = sink is null || sink.MayBeLeftOut;
-        if (alone && Clock is null && _batch.IsRepeatable && !_refused && (IsRecorded() || TryRecord()))
+        bool repeats = _stream.GainsByReplay && Clock is null && _batch.IsRepeatable && !_refused;
+        if (alone && repeats && (IsRecorded() || TryRecord()))
         {
             _stream.Replay(_recorded!);
+            _network.Replayed();
             _replayable = (_batch.Count, _network.Mark);
             Replays++;
             return;
@@ -59,7 +63,7 @@ public sealed class TrainingPass : IDisposable
 
         long bytes = _network.Mark.Bytes;
         GiveWork(sink);
-        _settled = bytes == _network.Mark.Bytes && !_network.DrewRandomNumbers ? (_batch.Count, bytes) : default;
+        _settled = bytes == _network.Mark.Bytes ? (_batch.Count, bytes) : default;
     }
 
     /// <summary>The mean loss of the last pass; waits for the device.</summary>
@@ -93,9 +97,9 @@ public sealed class TrainingPass : IDisposable
             _recorded = _stream.Record(_work, _recorded);
             return true;
         }
-        catch (InvalidOperationException)
+        catch (Exception exception) when (exception is InvalidOperationException or OutOfMemoryException)
         {
-            // The pass copies from or to the host, which shows at the first recording and never changes.
+            // The pass copies from or to the host, or the graph has no room: that would not change.
             _refused = true;
             return false;
         }
@@ -106,4 +110,5 @@ public sealed class TrainingPass : IDisposable
 /// <param name="Generation">Counts the forward passes.</param>
 /// <param name="Bytes">Memory of the tape, which grows where a pass needs more; only then do addresses change.</param>
 /// <param name="Training">Whether forward passes train.</param>
-internal readonly record struct TapeMark(int Generation, long Bytes, bool Training);
+/// <param name="Seed">Of the random numbers.</param>
+internal readonly record struct TapeMark(int Generation, long Bytes, bool Training, ulong Seed);

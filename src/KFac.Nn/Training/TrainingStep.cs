@@ -33,6 +33,9 @@ internal sealed class TrainingStep : IStateful, IDisposable
 
     public int StepsPerEpoch => _order.BatchesPerEpoch;
 
+    /// <summary>How many forward and backward passes were replayed.</summary>
+    public long Replays => _pass.Replays;
+
     /// <returns>The mean loss on the batch before the update.</returns>
     /// <exception cref="TrainingException">The loss is not finite; parameters are as the step before left them.</exception>
     public double Run(long step, double learningRate)

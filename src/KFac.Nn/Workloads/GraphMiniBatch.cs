@@ -11,6 +11,9 @@ internal sealed class GraphMiniBatch(DeviceStream stream, GraphProblem problem, 
 
     public override int Count => _graphs.Count;
 
+    /// <summary>Each batch has graphs of other sizes, and so another number of rows.</summary>
+    public override bool IsRepeatable => false;
+
     public override Targets Targets => Targets.Of(_graphs.Labels);
 
     public override void FillForTraining(ReadOnlySpan<int> examples, PhiloxKey key)

@@ -30,6 +30,9 @@ internal sealed class NodeMiniBatch : MiniBatch
 
     public override int Count => _count;
 
+    /// <summary>The same graph every time: only which labels show differs.</summary>
+    public override bool IsRepeatable => true;
+
     public override Targets Targets => Targets.Of(_labels) with { Terms = _count };
 
     public override void FillForTraining(ReadOnlySpan<int> examples, PhiloxKey key)

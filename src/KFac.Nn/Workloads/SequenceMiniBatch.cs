@@ -44,6 +44,9 @@ internal sealed class SequenceMiniBatch : MiniBatch
 
     public override int Count => _targetSegments?.Segments ?? 0;
 
+    /// <summary>Each batch has sequences of other lengths, and so another number of rows.</summary>
+    public override bool IsRepeatable => false;
+
     public override Targets Targets => Targets.Of(_targets.Slice(0, Segments(_targetSegments).Rows));
 
     /// <summary>Where each target begins, for measures of whole sequences.</summary>

@@ -61,10 +61,11 @@ internal sealed class FakeModel : ICurvatureModel
         }
     }
 
-    public void CaptureOutputGradients(CurvatureKind kind, int samples, PhiloxKey key, ICaptureSink sink)
+    public void CaptureOutputGradients(CurvatureKind kind, int samples, DeviceKey key, ICaptureSink sink)
     {
         GradientPasses++;
-        LastRequest = (kind, samples, key);
+        ulong completion = key.Sequence.Buffer is { } buffer ? buffer.Device.DefaultStream.Read(key.Sequence) : 0;
+        LastRequest = (kind, samples, key.Key with { Sequence = key.Key.Sequence ^ completion });
         DeliverGradients(sink);
     }
 

@@ -47,6 +47,22 @@ public class DropoutTests
         Assert.Equal(Enumerable.Range(0, 132).Select(i => Kept(i, 0.5f) ? float.NaN : 0), x.Read());
     }
 
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void A_number_on_the_device_completes_the_key_of_every_operation(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        VectorView<ulong> number = arena.Vector<ulong>(1);
+        const ulong Word = 0x8000_0001_0000_00F7;
+        stream.Upload<ulong>([Word], number);
+        DeviceKey completed = new(s_key with { Sequence = s_key.Sequence ^ Word }, number);
+        Assert.Equal(Drawn(stream, arena, s_key), Drawn(stream, arena, completed));
+        Assert.NotEqual(Drawn(stream, arena, s_key), Drawn(stream, arena, completed.Key));
+        Assert.Throws<ArgumentException>(() => Drawn(stream, arena, new DeviceKey(s_key, arena.Vector<ulong>(2))));
+    }
+
     [Fact]
     public void Any_number_of_threads_gives_the_same_bits()
     {
@@ -80,6 +96,24 @@ public class DropoutTests
         Assert.Throws<ArgumentException>(() => Dropout.Apply(stream, s_key, 0.5f, 4, x.View, x.View));
         Assert.Throws<ArgumentException>(() => Dropout.Apply(stream, s_key, 0.5f, 2, x.View.RowRange(0, 4), x.View.RowRange(1, 4)));
         Assert.Equal(before, x.Read());
+    }
+
+    private static float[] Drawn(DeviceStream stream, Arena arena, DeviceKey key)
+    {
+        const int Rows = 19;
+        MatrixView<float> x = new GuardedMatrix<float>(stream, arena, Rows, 5).Write(Enumerable.Repeat(0.2f, Rows * 5).ToArray()).View;
+        VectorView<int> labels = arena.Vector<int>(Rows);
+        stream.Upload<int>(new int[Rows], labels);
+        var numbers = new GuardedMatrix<float>(stream, arena, 4, Rows * 5);
+        Philox.Uniform(stream, key, 3, numbers.View.Row(0));
+        Philox.Normal(stream, key, 4, numbers.View.Row(1));
+        Dropout.Apply(stream, key, 0.5f, Rows, x, numbers.View.Row(2).AsMatrix(Rows, 5));
+        BernoulliCrossEntropy.Sample(stream, x, x, key, 6, numbers.View.Row(3).AsMatrix(Rows, 5));
+        VectorView<int> sampled = arena.Vector<int>(Rows);
+        SoftmaxCrossEntropy.Sample(stream, x, labels, key, 1, sampled);
+        var classes = new int[Rows];
+        stream.Download(sampled, classes);
+        return [.. numbers.Read(), .. Array.ConvertAll(classes, c => (float)c)];
     }
 
     private static bool Kept(int element, float rate) =>

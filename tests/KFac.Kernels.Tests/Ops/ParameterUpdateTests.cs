@@ -84,6 +84,49 @@ public sealed class ParameterUpdateTests
         }
     }
 
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void NumbersOnTheDeviceReplaceThoseOfTheStep(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        double[] numbers = [0.02, 1.5, 0.25, 1.75];
+        var adam = new AdamStep((float)numbers[0], 0.9f, 0.999f, 1e-8f, 0.1f, (float)numbers[1], (float)numbers[2], (float)numbers[3]);
+        AdamStep other = adam with { LearningRate = 7, FirstCorrection = 8, GradientCorrection = 9, SecondCorrection = 10 };
+        VectorView<double> onDevice = arena.Vector<double>(4);
+        stream.Upload<double>(numbers, onDevice);
+        foreach (int n in new[] { 0, 1, 5, 1031 })
+        {
+            Assert.Equal(Stepped(adam, default), Stepped(other, onDevice));
+            foreach (bool nesterov in new[] { false, true })
+            {
+                var momentum = new MomentumStep((float)numbers[0], 0.9f, 0.01f, nesterov);
+                Assert.Equal(Moved(momentum, default), Moved(momentum with { LearningRate = 7 }, onDevice.Slice(0, 1)));
+            }
+
+            float[] Stepped(in AdamStep step, VectorView<double> numbers)
+            {
+                GuardedMatrix<float>[] rows = [.. Enumerable.Range(1, 4).Select(i => Row(stream, arena, TestData.Uniform(n, (ulong)i)))];
+                Elementwise.Fill(stream, 1, rows[2].View);
+                ParameterUpdate.Adam(
+                    stream, step, rows[0].View.AsVector(), rows[1].View.AsVector(), rows[2].View.AsVector(), rows[3].View.AsVector(), numbers);
+                return [.. rows.SelectMany(row => row.Read())];
+            }
+
+            float[] Moved(in MomentumStep step, VectorView<double> numbers)
+            {
+                GuardedMatrix<float>[] rows = [.. Enumerable.Range(1, 3).Select(i => Row(stream, arena, TestData.Uniform(n, (ulong)i)))];
+                ParameterUpdate.Momentum(stream, step, rows[0].View.AsVector(), rows[1].View.AsVector(), rows[2].View.AsVector(), numbers);
+                return [.. rows.SelectMany(row => row.Read())];
+            }
+        }
+
+        VectorView<float> empty = arena.Vector<float>(0);
+        Assert.Throws<ArgumentException>(() => ParameterUpdate.Momentum(stream, default, empty, empty, empty, onDevice));
+        Assert.Throws<ArgumentException>(() => ParameterUpdate.Adam(stream, default, empty, empty, empty, empty, onDevice.Slice(0, 3)));
+    }
+
     [Fact]
     public void ThreadsChangeNothingAndNaNShows()
     {

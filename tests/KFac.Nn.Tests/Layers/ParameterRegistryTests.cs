@@ -118,10 +118,13 @@ public class ParameterRegistryTests
         public override Variable Forward(Tape tape, Variable input)
         {
             Training.Add(tape.Training);
-            Keys.Add(tape.NextRandomKey());
-            Keys.Add(tape.NextRandomKey());
+            Keys.Add(Complete(tape, tape.NextRandomKey()));
+            Keys.Add(Complete(tape, tape.NextRandomKey()));
             return _linear.Forward(tape, input);
         }
+
+        private static PhiloxKey Complete(Tape tape, DeviceKey key) =>
+            key.Key with { Sequence = key.Key.Sequence ^ tape.Stream.Read(key.Sequence) };
 
         public override void Register(ParameterRegistry registry)
         {

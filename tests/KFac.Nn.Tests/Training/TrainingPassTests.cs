@@ -36,28 +36,33 @@ public sealed class TrainingPassTests
         Assert.Equal(0, plain.Replays);
 
         // Without the first two, which show how much memory passes take, and the one of another size with the one after it.
-        Assert.Equal(8, replaying.Replays);
+        Assert.Equal(device.DefaultStream.GainsByReplay ? 8 : 0, replaying.Replays);
     }
 
-    [Fact]
-    public void Passes_with_random_numbers_are_not_replayed()
+    [SkippableTheory]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Replayed_passes_draw_the_random_numbers_of_their_step(string key)
     {
-        using Device device = TestDevice.OpenDefault();
-        using var run = new Run(device, repeatable: true, new DropoutLayer(0.5f));
-        for (int step = 0; step < 6; step++)
+        using Device device = TestDevice.Open(key);
+        using var replaying = new Run(device, repeatable: true, new DropoutLayer(0.5f));
+        using var plain = new Run(device, repeatable: false, new DropoutLayer(0.5f));
+        for (int step = 0; step < 8; step++)
         {
-            run.Step(step, 20);
+            (double loss, float[] gradients) = replaying.Step(step, 20);
+            (double expectedLoss, float[] expected) = plain.Step(step, 20);
+            Assert.Equal(expectedLoss, loss);
+            Assert.Equal(expected, gradients);
         }
 
-        Assert.Equal(0, run.Replays);
+        Assert.Equal(device.DefaultStream.GainsByReplay ? 6 : 0, replaying.Replays);
     }
 
-    [Theory]
+    [SkippableTheory]
     [InlineData(false, 4)]
     [InlineData(true, 0)]
     public void A_sink_that_keeps_nothing_is_left_out(bool keeps, long replays)
     {
-        using Device device = TestDevice.OpenDefault();
+        using Device device = TestDevice.Open(TestDevice.CudaHost);
         using var run = new Run(device, repeatable: true) { Sink = new Sink(keeps) };
         for (int step = 0; step < 6; step++)
         {
@@ -90,6 +95,7 @@ public sealed class TrainingPassTests
 
         public (double Loss, float[] Gradients) Step(int step, int count)
         {
+            _network.RandomKey = new PhiloxKey(3, (ulong)step + 100);
             _batch.Refill((ulong)step, count);
             _pass.Run(Sink);
             double loss = _pass.ReadLoss();

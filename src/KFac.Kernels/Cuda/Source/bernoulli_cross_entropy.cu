@@ -8,7 +8,7 @@ struct BernoulliCrossEntropyArguments {
     const float* targets;
     float* output;
     float* losses;
-    kfac::PhiloxKey key;
+    kfac::PhiloxKeyArguments key;
     unsigned long long offset;
     long long input_stride;
     long long target_stride;

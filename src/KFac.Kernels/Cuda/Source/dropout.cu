@@ -5,7 +5,7 @@
 struct DropoutArguments {
     const float* x;
     float* y;
-    kfac::PhiloxKey key;
+    kfac::PhiloxKeyArguments key;
     long long x_stride;
     long long y_stride;
     long long length;  // elements of a seed

@@ -2,7 +2,7 @@
 #include "philox.cuh"
 
 struct PhiloxArguments {
-    kfac::PhiloxKey key;
+    kfac::PhiloxKeyArguments key;
     unsigned long long offset;  // number of the sequence that y[0] is
     float* y;
     long long length;

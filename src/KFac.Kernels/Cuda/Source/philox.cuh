@@ -11,6 +11,16 @@ struct PhiloxKey {
     unsigned long long sequence;
 };
 
+// A key, and where a number lies that completes it when the kernel runs; null for the key as it is.
+struct PhiloxKeyArguments {
+    PhiloxKey key;
+    const unsigned long long* sequence;
+};
+
+static __device__ __forceinline__ PhiloxKey complete(const PhiloxKeyArguments& args) {
+    return {args.key.seed, args.sequence == nullptr ? args.key.sequence : args.key.sequence ^ *args.sequence};
+}
+
 struct PhiloxBlock {
     unsigned word[4];
 };
@@ -59,7 +69,9 @@ static __device__ __forceinline__ float box_muller_log(float v) {
 
 // Calls body(which of `length` numbers from `offset` on is the block's first, below 0 where it lies before them; block).
 template <typename Body>
-static __device__ __forceinline__ void for_each_philox_block(const PhiloxKey& key, unsigned long long offset, long long length, Body body) {
+static __device__ __forceinline__ void for_each_philox_block(
+    const PhiloxKeyArguments& args, unsigned long long offset, long long length, Body body) {
+    const PhiloxKey key = complete(args);
     const long long before = static_cast<long long>(offset % 4);
     const long long blocks = (length + before + 3) / 4;
     const long long step = static_cast<long long>(gridDim.x) * blockDim.x;

@@ -8,7 +8,7 @@ struct SoftmaxCrossEntropyArguments {
     float* output;
     float* losses;
     int* sampled;
-    kfac::PhiloxKey key;
+    kfac::PhiloxKeyArguments key;
     unsigned long long offset;
     long long input_stride;
     long long output_stride;
@@ -86,9 +86,10 @@ KFAC_KERNEL(gradient, SoftmaxCrossEntropyArguments, 256) {
 // The first class at which the sum of the probabilities, taken one after another in float32, exceeds u. A warp a row: it loads 32 of
 // them at once, and each lane adds all of them.
 KFAC_KERNEL(sample, SoftmaxCrossEntropyArguments, 256) {
+    const kfac::PhiloxKey key = kfac::complete(args.key);
     kfac::for_each_row<kfac::WarpTeam>(args.range, [&](int row) {
         const float* p = args.input + row * args.input_stride;
-        const float u = kfac::uniform(kfac::philox(args.key, args.offset + static_cast<unsigned long long>(row)).word[0]);
+        const float u = kfac::uniform(kfac::philox(key, args.offset + static_cast<unsigned long long>(row)).word[0]);
         const int lane = kfac::WarpTeam::thread();
         float sum = 0.0f;
         int possible = 0, drawn = -1;
