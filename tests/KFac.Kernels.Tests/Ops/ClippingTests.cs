@@ -40,7 +40,7 @@ public sealed class ClippingTests
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         DeviceStream stream = device.DefaultStream;
-        foreach (double square in new[] { 0, 1e-300, 0.2, 4, 4.000001, 17, 1e300, double.PositiveInfinity, double.NaN })
+        foreach (double square in new[] { 0, 1e-300, 0.2, 4, 4.000001, 17, 1e60, double.PositiveInfinity, double.NaN })
         {
             VectorView<float> factor = arena.Vector<float>(1);
             Clipping.ByNorm(stream, Upload(stream, arena, square), 2, factor);

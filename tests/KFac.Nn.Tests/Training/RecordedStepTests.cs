@@ -24,7 +24,7 @@ public sealed class RecordedStepTests
                 }
             }
 
-            foreach (string rule in new[] { "sgd", "nesterov", "nadamw", "eigenbases", "empirical" })
+            foreach (string rule in new[] { "sgd", "nesterov", "nadamw", "eigenbases", "averages", "empirical" })
             {
                 cases.Add("perceptron", rule);
             }
@@ -57,11 +57,67 @@ public sealed class RecordedStepTests
         bool ragged = SmallWorkload.Ragged.Contains(workload);
         bool keepsGradients = rule == "empirical";
         Assert.Equal(ragged || keepsGradients ? 0 : Steps - 2, recorded.Passes);
-        if (rule is "expand" or "reduce" or "eigenbases" or "empirical")
+        if (rule is "expand" or "reduce" or "eigenbases" or "averages" or "empirical")
         {
             // Inverses are written to two places in turn, and each place is recorded at the second step that uses it.
             Assert.InRange(recorded.Updates, 4, Steps);
+            Assert.InRange(recorded.Gathered, ragged || keepsGradients ? 0 : 4, ragged || keepsGradients ? 0 : Steps);
         }
+
+        // Their coefficients have settled: there is no average, or one that forgets at once.
+        Assert.InRange(recorded.Averaged, rule is "eigenbases" or "averages" ? 2 : 0, rule is "eigenbases" or "averages" ? Steps : 0);
+    }
+
+    [SkippableFact]
+    public void Batches_of_another_size_and_evaluations_in_between_change_no_bit()
+    {
+        Assert.Equal(Interrupted(graphs: false, out long none), Interrupted(graphs: true, out long replays));
+        Assert.Equal(0, none);
+        Assert.InRange(replays, 3, 9);
+
+        static float[] Interrupted(bool graphs, out long replays)
+        {
+            using var hand = new Hand(TestDevice.OpenCudaHost(new DeviceOptions { Graphs = graphs }));
+            for (int step = 0; step < 11; step++)
+            {
+                if (step == 8)
+                {
+                    hand.Evaluate();
+                }
+
+                hand.Pass(step, step == 4 ? 15 : 24);
+                hand.Update();
+            }
+
+            replays = hand.Replays;
+            return hand.Values();
+        }
+    }
+
+    [SkippableFact]
+    public void A_gradient_that_is_not_finite_stops_a_replayed_step_before_anything_changes()
+    {
+        using var hand = new Hand(TestDevice.OpenCudaHost(new DeviceOptions()));
+        for (int step = 0; step < 6; step++)
+        {
+            hand.Pass(step, 24);
+            hand.Update();
+        }
+
+        float[] before = hand.Values();
+        long replays = hand.Optimizer.Replays;
+        Assert.True(replays > 0);
+        hand.Pass(6, 24);
+        hand.Poison();
+        NonFiniteCaptureException thrown = Assert.Throws<NonFiniteCaptureException>(hand.Update);
+        Assert.Equal("weight gradients", thrown.Quantity);
+        Assert.Equal(before, hand.Values());
+
+        // The next step is sound.
+        hand.Pass(7, 24);
+        hand.Update();
+        Assert.True(hand.Optimizer.Replays > replays);
+        Assert.All(hand.Values(), value => Assert.True(float.IsFinite(value)));
     }
 
     private static Course Train(string name, string rule, Device device)
@@ -76,7 +132,8 @@ public sealed class RecordedStepTests
             double[] losses = [.. Enumerable.Range(1, Steps).Select(i => step.Run(i, options.Optimizer.LearningRate / i))];
             var parameters = new float[network.Parameters.Values.Length];
             device.DefaultStream.Download(network.Parameters.Values, parameters);
-            return new Course(losses, parameters, step.Replays, (optimizer as KfacOptimizer)?.Replays ?? 0);
+            var kfac = optimizer as KfacOptimizer;
+            return new Course(losses, parameters, step.Replays, kfac?.Replays ?? 0, kfac?.FactorReplays.Gathered ?? 0, kfac?.FactorReplays.Averaged ?? 0);
         }
     }
 
@@ -91,12 +148,70 @@ public sealed class RecordedStepTests
             Approximation = rule == "reduce" ? SharingApproximation.Reduce : SharingApproximation.Expand,
             DampingStyle = rule == "eigenbases" ? DampingStyle.Product : DampingStyle.FactoredPi,
             Curvature = rule == "empirical" ? CurvatureKind.Empirical : CurvatureKind.MonteCarlo,
+            MovingAverage = rule switch { "eigenbases" => 0, "averages" => 1e-4, _ => 0.95 },
             Damping = 0.3,
             InverseInterval = 3,
             KlClip = 1e-4,
         },
     };
 
-    /// <summary>What a run left: its losses, its parameters, and how many passes and updates were replayed.</summary>
-    private sealed record Course(double[] Losses, float[] Parameters, long Passes, long Updates);
+    /// <summary>The small perceptron, trained by K-FAC part by part.</summary>
+    private sealed class Hand : IDisposable
+    {
+        private readonly Device _device;
+        private readonly Network _network;
+        private readonly MiniBatch _batch;
+        private readonly TrainingPass _pass;
+
+        public Hand(Device device)
+        {
+            _device = device;
+            (Workload workload, TrainingProblem problem) = SmallWorkload.Make("perceptron");
+            _network = problem.CreateNetwork(device, 5);
+            _batch = problem.CreateBatch(device.DefaultStream, workload.BatchSize);
+            _pass = new TrainingPass(device.DefaultStream, _network, _batch);
+            Optimizer = (KfacOptimizer)OptimizerFactory.Create(device, _network, Settings(workload, "expand"), 5);
+        }
+
+        public KfacOptimizer Optimizer { get; }
+
+        public long Replays => _pass.Replays;
+
+        public void Pass(int step, int count)
+        {
+            _batch.FillForTraining([.. Enumerable.Range(step, count)], new PhiloxKey(1, (ulong)step));
+            _pass.Run(Optimizer.TrainingPassSink);
+        }
+
+        public void Update() => Optimizer.Step(_network, _network.Parameters, 0.05);
+
+        public void Evaluate()
+        {
+            _network.Training = false;
+            _batch.Fill(DataPart.Validation, 0, 9);
+            _batch.Forward(_network);
+            _network.Training = true;
+        }
+
+        public void Poison() => _device.DefaultStream.Upload<float>([float.NaN], _network.Parameters.Gradients.Slice(7, 1));
+
+        public float[] Values()
+        {
+            var values = new float[_network.Parameters.Values.Length];
+            _device.DefaultStream.Download(_network.Parameters.Values, values);
+            return values;
+        }
+
+        public void Dispose()
+        {
+            Optimizer.Dispose();
+            _pass.Dispose();
+            _batch.Dispose();
+            _network.Dispose();
+            _device.Dispose();
+        }
+    }
+
+    /// <summary>What a run left: its losses, its parameters, and how many passes, updates, captures and averages were replayed.</summary>
+    private sealed record Course(double[] Losses, float[] Parameters, long Passes, long Updates, long Gathered, long Averaged);
 }
