@@ -7,6 +7,7 @@ namespace KFac.Nn;
 /// <remarks>X is [M, sharing dimensions…, P_in] or ragged [R_M, P_in]; Y has the same dimensions with width P_out.</remarks>
 public sealed class Linear : Module
 {
+    private readonly ImageSize? _flattenedImage;
     private ParameterRegistry? _registry;
     private LinearParameter? _parameter;
 
@@ -49,6 +50,17 @@ public sealed class Linear : Module
     /// <summary>Whether the rows of the weight have lengths of their own.</summary>
     public WeightNormalization Normalization { get; init; }
 
+    /// <summary>The size of the image whose pixels are the inputs, as <see cref="Reshape"/> leaves them: weight files then have the columns in
+    /// PyTorch's order, plane by plane. Null for inputs of any other kind.</summary>
+    /// <exception cref="ArgumentException">The image has another number of elements than there are inputs.</exception>
+    public ImageSize? FlattenedImage
+    {
+        get => _flattenedImage;
+        init => _flattenedImage = value is not { } image || image.Height * image.Width * image.Channels == Layer.InputWidth
+            ? value
+            : throw new ArgumentException($"Layer '{Layer.Name}' is given {Layer.InputWidth} inputs as an image of {image.Height}×{image.Width}×{image.Channels}; wanted as many elements.");
+    }
+
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable input)
     {
@@ -87,6 +99,7 @@ public sealed class Linear : Module
         if (registry.IsFirstVisit(ref _registry, Layer.Name))
         {
             _parameter = registry.AddLinear(Layer, Initialization, StandardDeviation, Normalization);
+            _parameter.FileImage = FlattenedImage;
         }
     }
 }

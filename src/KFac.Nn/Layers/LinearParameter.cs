@@ -59,6 +59,9 @@ public sealed class LinearParameter : Parameter
     /// <summary>Sizes of the weight after the first in a file: [C, k_h, k_w] of a convolution.</summary>
     internal IReadOnlyList<int> FileSizes { get; set; }
 
+    /// <summary>The image that the inputs are the pixels of; null for inputs of any other kind.</summary>
+    internal ImageSize? FileImage { get; set; }
+
     private VectorView<float> Lengths => Gain is null ? default : Gain.Values.Row(0);
 
     /// <summary>What the layer multiplies by in one use, weight and bias: the block itself, or with normalisation a block that lasts as long as the tape.</summary>
@@ -116,7 +119,7 @@ public sealed class LinearParameter : Parameter
     internal override IEnumerable<TensorSlot> Slots()
     {
         string weight = Normalization == WeightNormalization.None ? "weight" : "weight_v";
-        yield return new TensorSlot($"{FileOwner}.{weight}", Rows, Layer.InputWidth, 0, Columns, FileSizes);
+        yield return new TensorSlot($"{FileOwner}.{weight}", Rows, Layer.InputWidth, 0, Columns, FileSizes) { Image = FileImage };
         if (Layer.HasBias)
         {
             yield return new TensorSlot($"{FileOwner}.bias", Rows, 1, Layer.InputWidth, Columns, []);

@@ -52,7 +52,7 @@ public static class SimpleConvolutionalNetwork
         }
 
         modules.Add(new Reshape(height * width * channels));
-        modules.Add(new Linear("hidden", height * width * channels, options.HiddenWidth));
+        modules.Add(new Linear("hidden", height * width * channels, options.HiddenWidth) { FlattenedImage = new ImageSize(height, width, channels) });
         modules.Add(new ActivationLayer(ActivationKind.Relu));
         modules.Add(new Linear("output", options.HiddenWidth, options.Classes));
         return new Sequential([.. modules]);

@@ -67,7 +67,7 @@ public static class Vgg
             (height, width) = (height / 2, width / 2);
         }
 
-        AddClassifier(modules, options, height * width * channels);
+        AddClassifier(modules, options, new ImageSize(height, width, channels));
         return new Sequential([.. modules]);
     }
 
@@ -91,16 +91,18 @@ public static class Vgg
         modules.Add(new ActivationLayer(ActivationKind.Relu));
     }
 
-    private static void AddClassifier(List<Module> modules, VggOptions options, int features)
+    private static void AddClassifier(List<Module> modules, VggOptions options, ImageSize image)
     {
+        int features = image.Height * image.Width * image.Channels;
+        ImageSize? flattened = image;
         modules.Add(new Reshape(features));
         for (int i = 0; i < options.HiddenWidths.Count; i++)
         {
-            modules.Add(new Linear($"hidden{i + 1}", features, options.HiddenWidths[i]));
+            modules.Add(new Linear($"hidden{i + 1}", features, options.HiddenWidths[i]) { FlattenedImage = flattened });
             modules.Add(new ActivationLayer(ActivationKind.Relu));
-            features = options.HiddenWidths[i];
+            (features, flattened) = (options.HiddenWidths[i], null);
         }
 
-        modules.Add(new Linear("output", features, options.Classes));
+        modules.Add(new Linear("output", features, options.Classes) { FlattenedImage = flattened });
     }
 }

@@ -71,6 +71,25 @@ public sealed class ModelFileTests : IDisposable
         Assert.Equal(test.Parameters[18], Safetensors.Read(path).Single(static tensor => tensor.Name == "c.bias").Values.Span[0]);
     }
 
+    /// <summary>PyTorch flattens images plane by plane, the network pixel by pixel.</summary>
+    [Fact]
+    public void Columns_behind_images_are_ordered_as_PyTorch_flattens()
+    {
+        using var test = new TestNetwork(Build("simple"), new SquaredErrorLoss());
+        string path = Path.Combine(_directory.Path, "w.safetensors");
+        test.Network.SaveParameters(path);
+        SafetensorsTensor hidden = Safetensors.Read(path).Single(static tensor => tensor.Name == "hidden.weight");
+        int offset = test.Network.Parameters.Blocks.Single(static block => block.Name == "hidden.weight").Offset;
+        const int Height = 2, Width = 2, Channels = 5;
+        foreach ((int row, int y, int x, int channel) in (ReadOnlySpan<(int, int, int, int)>)[(0, 0, 0, 3), (6, 1, 0, 2), (3, 0, 1, 4)])
+        {
+            float own = test.Parameters[offset + (row * 21) + (((y * Width) + x) * Channels) + channel];
+            Assert.Equal(own, hidden.Values.Span[(row * 20) + (((channel * Height) + y) * Width) + x]);
+        }
+
+        Assert.Throws<ArgumentException>(() => new Linear("a", 20, 3) { FlattenedImage = new ImageSize(2, 2, 4) });
+    }
+
     [Theory]
     [InlineData("stem.weight", new[] { 4, 27 }, null)]
     [InlineData("stem.weight", new[] { 4, 9, 3 }, "tensor 'stem.weight' has shape [4, 9, 3]; wanted [4, 3, 3, 3]")]
