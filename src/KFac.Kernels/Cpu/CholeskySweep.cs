@@ -42,7 +42,7 @@ internal unsafe struct CholeskySweep<T, TTile>
     {
         _steps = new SweepSteps<T, TTile>(task, wanted, memory);
         _wanted = wanted;
-        _schedule = new SweepSchedule(_steps.Steps, _steps.Panels, _steps.Parts);
+        _schedule = new SweepSchedule(_steps.Shape.Steps, _steps.Shape.Panels, _steps.Shape.Parts);
     }
 
     public static long ScratchBytes(int n) => SweepSteps<T, TTile>.ScratchBytes(n);

@@ -21,7 +21,7 @@ internal unsafe struct LargeEigen<TTile, TSimd, TVector>
     private readonly CpuDevice _device;
     private readonly bool _isParallel;
     private readonly EigenTask _task;
-    private readonly TridiagonalMerge.Workspace _work;
+    private readonly TridiagonalWorkspace _work;
     private readonly ReflectorBlocks _reflectors;
     private readonly float* _a;
     private readonly float* _tau;
@@ -38,7 +38,7 @@ internal unsafe struct LargeEigen<TTile, TSimd, TVector>
         _tau = _a + MatrixLength(n);
         byte* rest = (byte*)(_tau + Stride(n));
         _reflectors = new ReflectorBlocks(device, n, _a, Stride(n), _tau, rest);
-        _work = new TridiagonalMerge.Workspace(n, Stride(n), rest + ReflectorBlocks.ScratchBytes(n));
+        _work = new TridiagonalWorkspace(n, Stride(n), rest + ReflectorBlocks.ScratchBytes(n));
         int runs = isParallel ? device.Workers.Threads : 1;
         _columnsPerTask = (((n + runs - 1) / runs) + TTile.Columns - 1) / TTile.Columns * TTile.Columns;
     }
@@ -50,7 +50,7 @@ internal unsafe struct LargeEigen<TTile, TSimd, TVector>
         using ScratchLease lease = device.Scratch.Rent(
             ((MatrixLength(n) + Stride(n)) * sizeof(float))
             + ReflectorBlocks.ScratchBytes(n)
-            + TridiagonalMerge.Workspace.ScratchBytes(n, Stride(n)));
+            + TridiagonalWorkspace.ScratchBytes(n, Stride(n)));
         return new LargeEigen<TTile, TSimd, TVector>(device, isParallel, task, lease.As<byte>()).Run();
     }
 

@@ -29,6 +29,10 @@ internal unsafe interface IPanelTile<T>
 
     /// <summary><c>target[j·targetStride + i] ← source[i·sourceStride + j]</c> for i &lt; rows, j &lt; columns.</summary>
     static abstract void Transpose(T* source, long sourceStride, int rows, int columns, T* target, long targetStride);
+
+    /// <summary>Writes elements to a float32 matrix.</summary>
+    /// <param name="pastCaches">Whether nobody reads them soon; the target is then at a multiple of a vector.</param>
+    static abstract void Write(T* source, int count, float* target, bool pastCaches);
 }
 
 /// <summary>float32 panels, three vectors wide, as high as the registers allow.</summary>
@@ -52,4 +56,23 @@ internal readonly unsafe struct PanelTile<TTile, TSimd, TVector> : IPanelTile<fl
 
     public static void Transpose(float* source, long sourceStride, int rows, int columns, float* target, long targetStride) =>
         PanelTranspose<TSimd, TVector>.Run(target, targetStride, columns, rows, new StridedMatrix(source, 1, sourceStride));
+
+    public static void Write(float* source, int count, float* target, bool pastCaches)
+    {
+        int j = 0;
+        for (; pastCaches && j + TSimd.Count <= count; j += TSimd.Count)
+        {
+            TSimd.StoreStreaming(TSimd.Load(source + j), target + j);
+        }
+
+        for (; j + TSimd.Count <= count; j += TSimd.Count)
+        {
+            TSimd.Store(TSimd.Load(source + j), target + j);
+        }
+
+        for (; j < count; j++)
+        {
+            target[j] = source[j];
+        }
+    }
 }

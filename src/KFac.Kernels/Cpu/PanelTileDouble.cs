@@ -54,6 +54,14 @@ internal readonly unsafe struct PanelTileDouble : IPanelTile<double>
         }
     }
 
+    public static void Write(double* source, int count, float* target, bool pastCaches)
+    {
+        for (int j = 0; j < count; j++)
+        {
+            target[j] = (float)source[j];
+        }
+    }
+
     private static void AddScaled(double* y, double factor, double* x)
     {
         var scale = new Vector<double>(factor);

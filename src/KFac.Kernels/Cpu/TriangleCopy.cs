@@ -1,4 +1,6 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace KFac.Kernels.Cpu;
 
@@ -9,15 +11,48 @@ internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> t
     where T : unmanaged, IFloatingPointIeee754<T>
     where TTile : struct, IPanelTile<T>
 {
+    /// <summary>From this size on, results are written past the caches: they hold no more than the triangle.</summary>
+    private const int StreamingSize = 1536;
+
+    private const int BytesInLine = 64;
+
     private readonly PanelTriangle<T, TTile> _triangle = triangle;
     private readonly SweepTask _task = task;
+    private readonly bool _streams = task.Size >= StreamingSize
+        && (nuint)task.Result % BytesInLine == 0 && task.ResultStride * sizeof(float) % BytesInLine == 0;
+
+    /// <summary>A third of a square, a vector's elements of its columns: what is loaded or stored between tiles.</summary>
+    public static int RunOfRows => Math.Max(TTile.Rows, TTile.Columns / 3);
+
+    /// <summary>Calls for what <see cref="Load"/> reads.</summary>
+    public void Fetch(int row, int column)
+    {
+        int end = Math.Min((row + 1) * TTile.Columns, _triangle.Size);
+        for (int i = row * TTile.Columns; i < end && Sse.IsSupported; i++)
+        {
+            var line = (byte*)(_task.Matrix + (i * _task.MatrixStride) + (column * TTile.Columns));
+            for (int offset = 0; offset < TTile.Columns * sizeof(float); offset += BytesInLine)
+            {
+                Sse.Prefetch1(line + offset);
+            }
+        }
+    }
 
     /// <summary>Fills a square with <c>−(A + λI)</c>; padding is that of −I.</summary>
     public void Load(int row, int column)
     {
+        for (int i = 0; i < TTile.Columns; i += RunOfRows)
+        {
+            LoadRun(row, column, i);
+        }
+    }
+
+    /// <summary><see cref="Load"/> for <see cref="RunOfRows"/> of the square's rows.</summary>
+    public void LoadRun(int row, int column, int firstRow)
+    {
         int first = column * TTile.Columns;
-        int start = row * TTile.Columns;
-        int end = Math.Min(start + TTile.Columns, _triangle.Rows);
+        int start = (row * TTile.Columns) + firstRow;
+        int end = Math.Min(start + RunOfRows, _triangle.Rows);
         T* panel = _triangle.Panel(column, start);
         for (int i = start; i < end; i++)
         {
@@ -40,18 +75,32 @@ internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> t
     /// <summary>Writes a square of a symmetric result to both triangles.</summary>
     public void StoreSymmetric(int row, int column)
     {
-        long first = column * TTile.Columns;
-        long start = row * TTile.Columns;
-        T* square = _triangle.Panel(column, row * TTile.Columns);
-        int rows = (int)Math.Min(TTile.Columns, _triangle.Size - start);
-        if (row == column)
+        for (int i = 0; i < TTile.Columns; i += RunOfRows)
         {
-            StoreDiagonal(square, rows, _task.Result + (start * _task.ResultStride) + start);
+            StoreRun(row, column, i);
+        }
+    }
+
+    /// <summary><see cref="StoreSymmetric"/> for <see cref="RunOfRows"/> of the square's rows.</summary>
+    public void StoreRun(int row, int column, int firstRow)
+    {
+        long first = column * TTile.Columns;
+        long start = (row * TTile.Columns) + firstRow;
+        T* rows = _triangle.Panel(column, (int)start);
+        int count = (int)Math.Min(RunOfRows, _triangle.Size - start);
+        if (count <= 0)
+        {
             return;
         }
 
-        Copy(square, rows, _task.Result + (start * _task.ResultStride) + first);
-        Transpose(square, rows, _task.Result + (first * _task.ResultStride) + start);
+        if (row == column)
+        {
+            StoreDiagonal(rows, firstRow, count, _task.Result + (start * _task.ResultStride) + first);
+            return;
+        }
+
+        Copy(rows, count, _task.Result + (start * _task.ResultStride) + first);
+        Transpose(rows, count, _task.Result + (first * _task.ResultStride) + start);
     }
 
     /// <summary>Writes the triangle, with zeros above the diagonal.</summary>
@@ -91,52 +140,38 @@ internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> t
         }
     }
 
-    private void StoreDiagonal(T* square, int rows, float* corner)
+    /// <param name="firstRow">The first of the rows in the square.</param>
+    private void StoreDiagonal(T* rows, int firstRow, int count, float* corner)
     {
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < count; i++)
         {
-            for (int j = 0; j <= i; j++)
+            for (int j = 0; j <= firstRow + i; j++)
             {
-                float value = float.CreateTruncating(square[(i * TTile.Columns) + j]);
+                float value = float.CreateTruncating(rows[(i * TTile.Columns) + j]);
                 corner[(i * _task.ResultStride) + j] = value;
-                corner[(j * _task.ResultStride) + i] = value;
+                corner[((j - firstRow) * _task.ResultStride) + firstRow + i] = value;
             }
         }
     }
 
-    private void Copy(T* square, int rows, float* corner)
+    private void Copy(T* rows, int count, float* corner)
     {
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < count; i++)
         {
-            T* values = square + (i * TTile.Columns);
-            float* row = corner + (i * _task.ResultStride);
-            if (typeof(T) == typeof(float))
-            {
-                new ReadOnlySpan<float>(values, TTile.Columns).CopyTo(new Span<float>(row, TTile.Columns));
-                continue;
-            }
-
-            for (int j = 0; j < TTile.Columns; j++)
-            {
-                row[j] = float.CreateTruncating(values[j]);
-            }
+            TTile.Write(rows + (i * TTile.Columns), TTile.Columns, corner + (i * _task.ResultStride), _streams);
         }
     }
 
-    private void Transpose(T* square, int rows, float* corner)
+    /// <summary>Writes a run of rows as columns.</summary>
+    [SkipLocalsInit]
+    private void Transpose(T* rows, int count, float* corner)
     {
-        if (typeof(T) == typeof(float))
-        {
-            TTile.Transpose(square, TTile.Columns, rows, TTile.Columns, (T*)corner, _task.ResultStride);
-            return;
-        }
-
+        T* columns = stackalloc T[(TTile.Columns * RunOfRows) + (BytesInLine / sizeof(T))];
+        columns = (T*)(((nuint)columns + BytesInLine - 1) & ~(nuint)(BytesInLine - 1));
+        TTile.Transpose(rows, TTile.Columns, count, TTile.Columns, columns, RunOfRows);
         for (int j = 0; j < TTile.Columns; j++)
         {
-            for (int i = 0; i < rows; i++)
-            {
-                corner[(j * _task.ResultStride) + i] = float.CreateTruncating(square[(i * TTile.Columns) + j]);
-            }
+            TTile.Write(columns + (j * RunOfRows), count, corner + (j * _task.ResultStride), _streams);
         }
     }
 }

@@ -16,13 +16,13 @@ internal readonly unsafe struct TridiagonalSolver
 
     private readonly CpuDevice _device;
     private readonly bool _isParallel;
-    private readonly TridiagonalMerge.Workspace _work;
+    private readonly TridiagonalWorkspace _work;
     private readonly int _levels;
     private readonly int _n;
     private readonly double _norm;
 
     /// <param name="norm">Largest absolute row sum of the matrix: what deflation is relative to.</param>
-    public TridiagonalSolver(CpuDevice device, bool isParallel, in TridiagonalMerge.Workspace work, double norm)
+    public TridiagonalSolver(CpuDevice device, bool isParallel, in TridiagonalWorkspace work, double norm)
     {
         _device = device;
         _isParallel = isParallel;
@@ -116,12 +116,12 @@ internal readonly unsafe struct TridiagonalSolver
             couplings[i] = i < size - 1 ? _work.OffDiagonal[low + i] : 0;
         }
 
-        if (!SmallEigen.Iterate(size, _work.Diagonal + low, couplings, vectors, size, size))
+        if (!TridiagonalQl.Iterate(size, _work.Diagonal + low, couplings, vectors, size, size))
         {
             return false;
         }
 
-        SmallEigen.Sort(size, _work.Diagonal + low, _work.Order + low);
+        TridiagonalQl.Sort(size, _work.Diagonal + low, _work.Order + low);
         for (int i = 0; i < size; i++)
         {
             _work.Order[low + i] += low;
