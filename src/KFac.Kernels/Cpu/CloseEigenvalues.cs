@@ -5,8 +5,7 @@ namespace KFac.Kernels.Cpu;
 /// <summary>Diagonalises the blocks of a nearly diagonal matrix <c>diag(d) + F</c> in which eigenvalues lie too close together
 /// for perturbation theory.</summary>
 /// <remarks>
-/// With d ascending, a pair (i, j) is strong when <c>|f_ij|</c> is above what may be neglected and above a share of the gap
-/// <c>|d_j − d_i|</c>. All indices that strong pairs span form a block; long blocks are cut into windows of
+/// All indices that strong pairs span (<see cref="StrongPairs{TSimd, TVector}"/>) form a block; long blocks are cut into windows of
 /// at most <see cref="LargestWindow"/>, which are solved exactly and apart from each other, and F is turned by their
 /// eigenvectors Q: <c>F ← QᵀFQ</c>, zero inside a window. What is left between windows is left to the next step.
 /// </remarks>
@@ -16,9 +15,6 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
 {
     /// <summary>Rows of a window, and the distance between rows of its Q.</summary>
     public const int LargestWindow = SmallEigen.MaxSize;
-
-    /// <summary>Share of the gap from which a pair is strong.</summary>
-    private const float StrongShare = 0.05f;
 
     /// <summary>Share of columns in blocks longer than a window from which on two or more steps would be needed.</summary>
     private const double LargestCutShare = 0.25;
@@ -67,7 +63,7 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
     {
         void* context = Unsafe.AsPointer(ref this);
         int tasks = (_k + RowsPerTask - 1) / RowsPerTask;
-        _threads.Run(tasks, &FindStrongPairs, context);
+        StrongPairs<TSimd, TVector>.Find(_threads, _k, _f, _ldf, _d, _negligible, _last);
         if (FindWindows() > LargestCutShare * _k)
         {
             return false;
@@ -90,6 +86,21 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
         _threads.Run(_count, &ApplyWindow, Unsafe.AsPointer(ref this));
     }
 
+    /// <summary><c>F ← QᵀFQ</c> for what its memory holds now.</summary>
+    public void Turn()
+    {
+        void* context = Unsafe.AsPointer(ref this);
+        _threads.Run(_count, &TurnWindow, context);
+        _threads.Run(_count == 0 ? 0 : (_k + RowsPerTask - 1) / RowsPerTask, &TurnColumns, context);
+    }
+
+    private static void TurnWindow(void* context, int index)
+    {
+        ref readonly CloseEigenvalues<TSimd, TVector> job = ref Unsafe.AsRef<CloseEigenvalues<TSimd, TVector>>(context);
+        Window w = job._windows[index];
+        job.TurnRows(w, job._f + (w.Start * job._ldf), job._ldf, job.Q(w), 1, LargestWindow);
+    }
+
     private static void ApplyWindow(void* context, int index)
     {
         ref readonly CloseEigenvalues<TSimd, TVector> job = ref Unsafe.AsRef<CloseEigenvalues<TSimd, TVector>>(context);
@@ -98,50 +109,6 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
     }
 
     private readonly float* Q(Window window) => _q + ((long)window.Start * LargestWindow);
-
-    /// <summary>For every row the last column with which it forms a strong pair, or itself.</summary>
-    private static void FindStrongPairs(void* context, int task)
-    {
-        ref readonly CloseEigenvalues<TSimd, TVector> job = ref Unsafe.AsRef<CloseEigenvalues<TSimd, TVector>>(context);
-        for (int i = task * RowsPerTask; i < Math.Min(job._k, (task + 1) * RowsPerTask); i++)
-        {
-            job._last[i] = job.LastStrong(i);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly float LastStrong(int i)
-    {
-        float* row = _f + (i * _ldf);
-        TVector limit = TSimd.Create(_negligible);
-        TVector own = TSimd.Create(_d[i]);
-        TVector share = TSimd.Create(StrongShare);
-        TVector found = TSimd.Zero;
-        int j = i + 1;
-        for (; j + TSimd.Count <= _k; j += TSimd.Count)
-        {
-            TVector f = TSimd.Abs(TSimd.Load(row + j));
-            TVector gap = TSimd.Multiply(share, TSimd.Abs(TSimd.Subtract(TSimd.Load(_d + j), own)));
-            TVector strong = TSimd.And(TSimd.Less(limit, f), TSimd.Less(gap, f));
-            found = TSimd.Select(strong, TSimd.Create(j), found);
-        }
-
-        float* lanes = stackalloc float[TSimd.Count];
-        TSimd.Store(found, lanes);
-        float last = i;
-        for (int lane = 0; lane < TSimd.Count; lane++)
-        {
-            last = lanes[lane] == 0 ? last : Math.Max(last, lanes[lane] + lane);
-        }
-
-        for (; j < _k; j++)
-        {
-            float f = Math.Abs(row[j]);
-            last = f > _negligible && f > StrongShare * Math.Abs(_d[j] - _d[i]) ? j : last;
-        }
-
-        return last;
-    }
 
     /// <summary>Returns how many columns lie in blocks longer than a window.</summary>
     private int FindWindows()

@@ -13,8 +13,9 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Share of the tolerance for orthogonality that one cut may use up, since cuts add up from update to update.</summary>
-    private const double CutShare = 0.05;
+    /// <summary>Share of the tolerance for orthogonality that one cut may use up: cuts add up from update to update until
+    /// <see cref="Correct"/> removes them.</summary>
+    private const double CutShare = 0.2;
 
     private const int RowsPerTask = 32;
 
@@ -82,6 +83,21 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
         _threads.Run((K + RowsPerTask - 1) / RowsPerTask, &AddRows, Unsafe.AsPointer(ref this));
     }
 
+    /// <summary>Computes <c>E = VᵀV − I</c> of the active columns in F's memory, after <see cref="Complete"/>.</summary>
+    /// <param name="rows">Rows of V.</param>
+    public readonly void MeasureOrthogonality(int rows)
+    {
+        StridedMatrix v = _active.Vectors;
+        SymmetricCross<TTile, TSimd, TVector>.Multiply(_threads, rows, K, v, v, _square, _memory.Stride);
+        for (int i = 0; i < K; i++)
+        {
+            _square[(i * _memory.Stride) + i] -= 1;
+        }
+    }
+
+    /// <summary><c>X ← X − ½E</c>, which makes VX as orthogonal as X was but for the product of E and S.</summary>
+    public void Correct() => _threads.Run((K + RowsPerTask - 1) / RowsPerTask, &SubtractRows, Unsafe.AsPointer(ref this));
+
     private readonly void Multiply(float* matrix, float* input, int sketch) =>
         SignSketch<TSimd, TVector>.Multiply(_threads, matrix, _memory.Stride, K, K, input, _memory.Sketch(sketch));
 
@@ -116,5 +132,26 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
         }
 
         x[i] += 1;
+    }
+
+    private static void SubtractRows(void* context, int task)
+    {
+        ref readonly EigenRotation<TTile, TSimd, TVector> job = ref Unsafe.AsRef<EigenRotation<TTile, TSimd, TVector>>(context);
+        for (int i = task * RowsPerTask; i < Math.Min(job.K, (task + 1) * RowsPerTask); i++)
+        {
+            job.SubtractRow(i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void SubtractRow(int i)
+    {
+        float* x = _active.S + (i * _memory.Stride);
+        float* e = _square + (i * _memory.Stride);
+        TVector half = TSimd.Create(-0.5f);
+        for (int j = 0; j < K; j += TSimd.Count)
+        {
+            TSimd.Store(TSimd.MultiplyAdd(half, TSimd.Load(e + j), TSimd.Load(x + j)), x + j);
+        }
     }
 }

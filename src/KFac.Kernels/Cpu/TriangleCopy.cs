@@ -166,6 +166,12 @@ internal readonly unsafe struct TriangleCopy<T, TTile>(PanelTriangle<T, TTile> t
     [SkipLocalsInit]
     private void Transpose(T* rows, int count, float* corner)
     {
+        if (typeof(T) == typeof(float) && !_streams)
+        {
+            TTile.Transpose(rows, TTile.Columns, count, TTile.Columns, (T*)corner, _task.ResultStride);
+            return;
+        }
+
         T* columns = stackalloc T[(TTile.Columns * RunOfRows) + (BytesInLine / sizeof(T))];
         columns = (T*)(((nuint)columns + BytesInLine - 1) & ~(nuint)(BytesInLine - 1));
         TTile.Transpose(rows, TTile.Columns, count, TTile.Columns, columns, RunOfRows);

@@ -1,0 +1,39 @@
+namespace KFac.Kernels.Cpu;
+
+/// <summary>What says how good an eigenbasis V is without a product of matrices: sketches with a few columns Ω of signs.</summary>
+internal readonly unsafe struct WarmEigenChecks<TSimd, TVector>(ItemThreads threads, int n, WarmEigenMemory memory)
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    private readonly ItemThreads _threads = threads;
+    private readonly int _n = n;
+    private readonly WarmEigenMemory _memory = memory;
+
+    /// <summary>An estimate of <c>‖VᵀV − I‖</c>; leaves Ω in the signs and VΩ in the first sketch.</summary>
+    public double OrthogonalityError(StridedMatrix v)
+    {
+        float* basis = (float*)v.Data;
+        SignSketch<TSimd, TVector>.Signs(_n, _memory.Signs);
+        SignSketch<TSimd, TVector>.Multiply(_threads, basis, v.RowStride, _n, _n, _memory.Signs, _memory.Sketch(0));
+        SignSketch<TSimd, TVector>.MultiplyTransposed(_threads, basis, v.RowStride, _n, _n, _memory.Sketch(0), _memory.Sketch(1));
+        return SignSketch<TSimd, TVector>.Distance(_n, _memory.Sketch(1), _memory.Signs);
+    }
+
+    /// <summary>An estimate of <c>‖AV − V·diag(w)‖</c> for the results, after <see cref="OrthogonalityError"/> of the same V.</summary>
+    public double ResidualError(StridedMatrix v)
+    {
+        float* scaled = _memory.Sketch(1);
+        for (int i = 0; i < _n; i++)
+        {
+            for (int s = 0; s < SignSketch<TSimd, TVector>.Count; s++)
+            {
+                int at = (i * SignSketch<TSimd, TVector>.Count) + s;
+                scaled[at] = (float)_memory.Sorted[i] * _memory.Signs[at];
+            }
+        }
+
+        SignSketch<TSimd, TVector>.Multiply(_threads, _memory.Matrix, _memory.Stride, _n, _n, _memory.Sketch(0), _memory.Sketch(2));
+        SignSketch<TSimd, TVector>.Multiply(_threads, (float*)v.Data, v.RowStride, _n, _n, scaled, _memory.Sketch(3));
+        return SignSketch<TSimd, TVector>.Distance(_n, _memory.Sketch(2), _memory.Sketch(3));
+    }
+}
