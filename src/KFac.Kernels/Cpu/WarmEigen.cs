@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace KFac.Kernels.Cpu;
 
 /// <summary>Eigendecomposition of one matrix that has moved a little since its eigenvectors V were computed.</summary>
