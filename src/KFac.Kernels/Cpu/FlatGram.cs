@@ -12,22 +12,34 @@ namespace KFac.Kernels.Cpu;
 /// Every element is one sum in the order of the rows, as in <see cref="GramBand{TTile}"/>.
 /// <para>
 /// Measured on two threads of an AMD EPYC with AVX-512, against bands and mirroring in alternating runs: the reduced factor of
-/// [8, 1024, 3072] 4.3 and 3.4 ms, of 32 images of 256×8×8 under a 3×3 kernel 1.7 and 1.4 ms. With 100 rows of 1000 there is no gain.
+/// [8, 1024, 3072] 4.3 and 3.4 ms, of 32 images of 256×8×8 under a 3×3 kernel 1.7 and 1.4 ms, of
+/// 64 rows of 1536 0.59 and 0.48, of 100 rows of 1024 0.52 and 0.36 ms; of 100 rows of 1000 and 128 of 768 it is 17% slower.
 /// </para>
 /// </remarks>
 internal static unsafe class FlatGram
 {
-    /// <summary>With more rows computing costs more than writing.</summary>
-    private const int MostRows = 48;
+    /// <summary>Rows up to which writing is most of the work, and columns from which on it is worth it.</summary>
+    private const int FewRows = 48;
 
-    /// <summary>Columns from which on it is worth it.</summary>
     private const int LeastColumns = 480;
+
+    /// <summary>Rows up to which it is worth it for many columns that are whole vectors.</summary>
+    private const int SomeRows = 64;
+
+    private const int ManyColumns = 768;
+
+    private const int WholeVector = 16;
+
+    /// <summary>Rows up to which it is worth it where rows of C are whole pages apart: mirroring writes to few sets of the cache.</summary>
+    private const int RowsWhereMirroringCollides = 128;
+
+    private const int ColumnsInPage = 1024;
 
     /// <summary>Bytes of C that no cache keeps until somebody reads them.</summary>
     private const long BytesPastCaches = 4 << 20;
 
     /// <summary>Whether C is large and its sums are short.</summary>
-    public static bool Suits(GramRows rows) => rows.Rows is > 0 and <= MostRows && rows.Width >= LeastColumns && !rows.AppendOnes;
+    public static bool Suits(GramRows rows) => rows.Rows > 0 && !rows.AppendOnes && rows.Rows <= MostRows(rows.Width);
 
     /// <summary>Computes C; α is not 0.</summary>
     /// <param name="rows">As <see cref="Suits"/> wants them.</param>
@@ -59,6 +71,11 @@ internal static unsafe class FlatGram
         device.Workers.Run(panels, &Job.Pack<TTile>, Unsafe.AsPointer(ref job));
         device.Workers.Run(panels, &Job.Run<TTile, TSimd, TVector>, Unsafe.AsPointer(ref job));
     }
+
+    private static int MostRows(int width) => width < LeastColumns ? 0
+        : width % ColumnsInPage == 0 ? RowsWhereMirroringCollides
+        : width >= ManyColumns && width % WholeVector == 0 ? SomeRows
+        : FewRows;
 
     private readonly struct Job(CpuDevice device, GramRows rows, int panels, float* packed, float alpha, float beta, float* c, long ldc)
     {

@@ -196,6 +196,7 @@ internal static unsafe class GemmCore
             for (int row = 0; row < m; row += TTile.Columns)
             {
                 int rows = Math.Min(TTile.Columns, m - row);
+                LinesAhead ahead = AheadOfGroup(row, rows, columns, first, steps);
                 bool whereTheyLie = a.ColumnStride == 1 && rows >= TTile.Rows / 2;
                 if (!whereTheyLie)
                 {
@@ -218,10 +219,26 @@ internal static unsafe class GemmCore
                     }
                     else
                     {
-                        GemmBlock<TTile>.Multiply(rows, width, steps, alpha, GroupA, panel, update, target, ldc);
+                        GemmBlock<TTile>.Multiply(rows, width, steps, alpha, GroupA, panel, update, target, ldc, ref ahead);
                     }
                 }
             }
+        }
+
+        /// <summary>The group of an A that lies column by column that is packed after the one at <paramref name="row"/>.</summary>
+        private LinesAhead AheadOfGroup(int row, int rows, int columns, int first, int steps)
+        {
+            if (a.ColumnStride == 1)
+            {
+                return default;
+            }
+
+            bool isLast = row + TTile.Columns >= m;
+            int nextRow = isLast ? 0 : row + TTile.Columns;
+            int nextFirst = isLast ? first + steps : first;
+            int tiles = GemmBlock<TTile>.Tiles(rows) * CeilingDivide(columns, TTile.Columns);
+            return new LinesAhead(
+                a.From(nextRow, nextFirst).Transposed, Math.Min(steps, k - nextFirst), Math.Min(TTile.Columns, m - nextRow), (long)tiles * steps);
         }
 
         /// <summary>Packs a panel of B; false where that is all, true where the tiles of the first group were computed, too.</summary>
