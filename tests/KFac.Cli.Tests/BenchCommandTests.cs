@@ -20,7 +20,7 @@ public sealed class BenchCommandTests : IDisposable
         Assert.Equal(2, json.GetProperty("threads").GetInt32());
         JsonElement limits = json.GetProperty("limits");
         Assert.Equal(
-            ["gflops", "singleThreadGflops", "readGBps", "copyGBps"], limits.EnumerateObject().Select(static member => member.Name));
+            ["gflops", "singleThreadGflops", "readGBps", "copyGBps", "writeGBps"], limits.EnumerateObject().Select(static member => member.Name));
         Assert.All(limits.EnumerateObject(), static limit => Assert.True(limit.Value.GetDouble() > 0));
         Assert.Empty(json.GetProperty("results").EnumerateArray());
     }
@@ -93,7 +93,7 @@ public sealed class BenchCommandTests : IDisposable
         JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
         Assert.Equal(results.Length, results.Select(Name).Distinct().Count());
         JsonElement limits = json.GetProperty("limits");
-        foreach ((string operation, int operands, string limit) in new[] { ("sum", 1, "readGBps"), ("fill", 1, "copyGBps"), ("adam", 7, "copyGBps") })
+        foreach ((string operation, int operands, string limit) in new[] { ("sum", 1, "readGBps"), ("fill", 1, "writeGBps"), ("layer norm backward", 3, "copyGBps"), ("adam", 7, "copyGBps") })
         {
             JsonElement result = results.Single(each => each.GetProperty("operation").GetString() == operation);
             Assert.Equal(operands * 15 * 4 * 1e-9, Amount(result, "gBps"), 1e-15);

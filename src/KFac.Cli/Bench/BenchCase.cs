@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using KFac.Kernels;
 
 namespace KFac.Cli;
 
@@ -20,8 +21,8 @@ internal abstract class BenchCase : IDisposable
     /// <summary>Bytes that one unit of work must read and write, where memory is the limit; else null.</summary>
     public virtual double? Bytes => null;
 
-    /// <summary>Whether the bytes are held against the bandwidth of reading, rather than of reading and writing.</summary>
-    public virtual bool ReadsOnly => true;
+    /// <summary>The bandwidth that the bytes are held against: of reading, unless the work writes as much.</summary>
+    public virtual double MemoryLimit(MachineLimits limits) => limits.ReadGBps;
 
     /// <summary>Units of work that <see cref="Run"/> does: times are given for one.</summary>
     public virtual int UnitsPerRun => 1;

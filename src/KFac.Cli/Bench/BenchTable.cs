@@ -13,7 +13,7 @@ internal static class BenchTable
         console.WriteFields(
             ("device", $"{result.Device}, threads: {result.Threads}"),
             ("multiply-add", $"{limits.Gflops.ToText()} GF/s, one thread {limits.SingleThreadGflops.ToText()} GF/s"),
-            ("memory", $"read {limits.ReadGBps.ToText()} GB/s, copy {limits.CopyGBps.ToText()} GB/s"));
+            ("memory", $"read {limits.ReadGBps.ToText()} GB/s, copy {limits.CopyGBps.ToText()} GB/s, write {limits.WriteGBps.ToText()} GB/s"));
         if (limits.TensorGflops is { } tensor)
         {
             console.WriteFields(("tensor cores", $"{tensor.ToText()} GF/s in TF32"));

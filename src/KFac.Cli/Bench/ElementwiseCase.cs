@@ -25,7 +25,8 @@ internal sealed class ElementwiseCase : BenchCase
 
     public override double? Bytes => (double)(_operation.Reads + _operation.Writes) * sizeof(float) * _shape.Rows * _shape.Columns;
 
-    public override bool ReadsOnly => _operation.Writes == 0;
+    public override double MemoryLimit(MachineLimits limits) =>
+        _operation.Writes == 0 ? limits.ReadGBps : _operation.Reads == 0 ? limits.WriteGBps : limits.CopyGBps;
 
     public override JsonObject PeerRequest => new()
     {
@@ -66,6 +67,10 @@ internal sealed class ElementwiseOperands
         (X, Y, Z, U) = (filled[0], filled[1], filled[2], filled[3]);
         Row = arena.Vector<float>(shape.Columns);
         Column = arena.Vector<float>(shape.Rows);
+        Bias = arena.Vector<float>(shape.Columns);
+        RowGradient = arena.Vector<float>(shape.Columns);
+        BiasGradient = arena.Vector<float>(shape.Columns);
+        Statistics = arena.Matrix<float>(shape.Rows, LayerNorm.StatisticsColumns);
         Labels = arena.Vector<int>(shape.Rows);
         Sampled = arena.Vector<int>(shape.Rows);
         Scalar = arena.Vector<double>(1);
@@ -73,6 +78,9 @@ internal sealed class ElementwiseOperands
         stream.Upload(new int[shape.Rows], Labels);
         Philox.Uniform(stream, new PhiloxKey(seed, 4), 0, Row);
         Philox.Uniform(stream, new PhiloxKey(seed, 5), 0, Column);
+        Philox.Uniform(stream, new PhiloxKey(seed, 6), 0, Bias);
+        LayerNorm.Forward(stream, X, Row, Bias, 1e-5f, Y, Statistics);
+        Philox.Uniform(stream, new PhiloxKey(seed, 1), 0, Y.AsVector());
     }
 
     public MatrixView<float> X { get; }
@@ -86,6 +94,15 @@ internal sealed class ElementwiseOperands
     public VectorView<float> Row { get; }
 
     public VectorView<float> Column { get; }
+
+    public VectorView<float> Bias { get; }
+
+    public VectorView<float> RowGradient { get; }
+
+    public VectorView<float> BiasGradient { get; }
+
+    /// <summary>Of X, as layer normalisation leaves them.</summary>
+    public MatrixView<float> Statistics { get; }
 
     public VectorView<int> Labels { get; }
 

@@ -6,8 +6,10 @@ namespace KFac.Cli;
 /// <param name="Name">As the peer knows it too.</param>
 /// <param name="Reads">Operands of full size that must be read.</param>
 /// <param name="Writes">Operands of full size that must be written.</param>
-internal sealed record ElementwiseOperation(string Name, int Reads, int Writes, Action<DeviceStream, ElementwiseOperands> Run)
+internal readonly record struct ElementwiseOperation(string Name, int Reads, int Writes, Action<DeviceStream, ElementwiseOperands> Run)
 {
+    private const float Epsilon = 1e-5f;
+
     private static readonly MomentumStep _momentum = new(1e-6f, 0.9f, 1e-4f, Nesterov: false);
     private static readonly AdamStep _adam = new(1e-6f, 0.9f, 0.999f, 1e-8f, 0.01f, 1, 0, 1);
 
@@ -29,6 +31,11 @@ internal sealed record ElementwiseOperation(string Name, int Reads, int Writes, 
         new("bernoulli loss", 2, 1, static (stream, o) => BernoulliCrossEntropy.Forward(stream, o.X, o.Z, o.Y, o.Column)),
         new("bernoulli gradient", 2, 1, static (stream, o) => BernoulliCrossEntropy.Gradient(stream, o.X, o.Z, 1, o.Y)),
         new("bernoulli sample", 2, 1, static (stream, o) => BernoulliCrossEntropy.Sample(stream, o.X, o.Z, default, 0, o.Y)),
+        new("layer norm", 1, 1, static (stream, o) => LayerNorm.Forward(stream, o.X, o.Row, o.Bias, Epsilon, o.Y, o.Statistics)),
+        new("layer norm backward", 2, 1, static (stream, o) => LayerNorm.Backward(stream, o.X, o.Statistics, o.Row, o.Z, o.Y)),
+        new("layer norm gradients", 2, 0, static (stream, o) =>
+            LayerNorm.ParameterGradients(stream, o.X, o.Statistics, o.Z, 0, o.RowGradient, o.BiasGradient)),
+        new("dropout", 1, 1, static (stream, o) => Dropout.Apply(stream, default, 0.1f, o.X.Rows, o.X, o.Y)),
         new("sum", 1, 0, static (stream, o) => Reduction.Sum(stream, o.X, o.Scalar)),
         new("dot", 2, 0, static (stream, o) => Reduction.Dot(stream, o.X, o.Y, o.Scalar)),
         new("column sum", 1, 0, static (stream, o) => Reduction.ColumnSum(stream, o.X, 1, 0, o.Row)),
@@ -41,6 +48,20 @@ internal sealed record ElementwiseOperation(string Name, int Reads, int Writes, 
         new("uniform", 0, 1, static (stream, o) => Philox.Uniform(stream, default, 0, o.Y.AsVector())),
         new("normal", 0, 1, static (stream, o) => Philox.Normal(stream, default, 0, o.Y.AsVector())),
     ];
+
+    /// <summary>The operation of that name, or null.</summary>
+    public static ElementwiseOperation? Find(string name)
+    {
+        foreach (ElementwiseOperation each in All)
+        {
+            if (each.Name == name)
+            {
+                return each;
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>The derivative is had from one of input and output.</summary>
     private static ElementwiseOperation[] Activations(string name, ActivationKind kind) =>

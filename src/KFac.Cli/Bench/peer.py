@@ -195,6 +195,7 @@ def elementwise(case):
     rows, columns = case["rows"], case["columns"]
     x, y, z, u = (torch.rand(rows, columns) for _ in range(4))
     row, column, labels = torch.rand(columns), torch.rand(rows), torch.zeros(rows, dtype=torch.long)
+    bias, statistics = torch.rand(columns), [torch.ones(rows, 1), torch.ones(rows, 1)]
     aten = torch.ops.aten
 
     def optimizer(kind, **settings):
@@ -222,6 +223,10 @@ def elementwise(case):
         "bernoulli loss": lambda: F.binary_cross_entropy_with_logits(x, z, reduction="none").sum(1),
         "bernoulli gradient": lambda: torch.sub(x, z, out=y),
         "bernoulli sample": lambda: torch.bernoulli(x, out=y),
+        "layer norm": lambda: aten.native_layer_norm.out(x, [columns], row, bias, 1e-5, out0=y, out1=statistics[0], out2=statistics[1]),
+        "layer norm backward": lambda: aten.native_layer_norm_backward(z, x, [columns], *statistics, row, bias, [True, False, False]),
+        "layer norm gradients": lambda: aten.native_layer_norm_backward(z, x, [columns], *statistics, row, bias, [False, True, True]),
+        "dropout": lambda: F.dropout(x, 0.1),
         "sum": lambda: x.sum(),
         "dot": lambda: torch.dot(x.view(-1), y.view(-1)),
         "column sum": lambda: x.sum(0),

@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace KFac.Cli;
 
 /// <summary>A command of <c>kfac bench</c>: times cases, against the machine's measured limits and, with <c>--against</c>, a peer.</summary>
-/// <remarks>JSON: <c>{device, threads, limits:{gflops, singleThreadGflops, readGBps, copyGBps, tensorGflops}, warnings, results:[{operation, shape,
+/// <remarks>JSON: <c>{device, threads, limits:{gflops, singleThreadGflops, readGBps, copyGBps, writeGBps, tensorGflops}, warnings, results:[{operation, shape,
 /// approximation, medianSeconds, gflops, gBps, shareOfLimit, error, peer:{name, form, medianSeconds, ratio, error}}]}</c>; what does not apply
 /// is null, see <see cref="BenchMeasurement"/>. The file of <c>--out</c> holds the same and <c>environment</c>.</remarks>
 internal abstract class BenchCommand : KfacCommand

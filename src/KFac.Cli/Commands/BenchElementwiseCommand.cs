@@ -15,25 +15,28 @@ internal sealed class BenchElementwiseCommand : BenchCommand
         Parse,
         "two whole numbers from 1 with a comma between, ROWS·COLUMNS below 2³¹");
 
-    private readonly Option<string?> _operation = OptionFactory.OptionalText<string>(
-        "--operation", "One operation only.", static text => ElementwiseOperation.All.Any(each => each.Name == text) ? text : null, $"one of {string.Join(", ", ElementwiseOperation.All.Select(static each => each.Name))}");
+    private readonly Option<ElementwiseOperation[]> _operations = OptionFactory.Repeated(
+        "--operation",
+        "NAME",
+        "One operation only; may be repeated.",
+        [.. ElementwiseOperation.All],
+        ElementwiseOperation.Find,
+        $"one of {string.Join(", ", ElementwiseOperation.All.Select(static each => each.Name))}");
 
     public BenchElementwiseCommand()
         : base("elementwise", "Time operations that memory limits: element-wise, losses, reductions, updates, random numbers.")
     {
         Add(_shapes);
-        Add(_operation);
+        Add(_operations);
     }
 
     /// <inheritdoc/>
     protected override IReadOnlyList<Func<Device, BenchCase>> Cases(CommandContext context)
     {
-        string? only = context.Get(_operation);
         return
         [
             .. from shape in context.Required(_shapes)
-               from operation in ElementwiseOperation.All
-               where only is null || operation.Name == only
+               from operation in context.Required(_operations)
                select (Func<Device, BenchCase>)(device => new ElementwiseCase(device, operation, shape, context.Seed)),
         ];
     }

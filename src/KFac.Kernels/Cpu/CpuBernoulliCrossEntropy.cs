@@ -48,13 +48,17 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        bool past = c.Output(0) != c.Input(0) && ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.OutputRows, c.Columns);
         for (int row = first; row < end; row++)
         {
-            c.Losses[row] = ForwardRow<TSimd, TVector>(c.Input(row), c.Target(row), c.Output(row), c.Columns);
+            c.Losses[row] = past
+                ? ForwardRow<TSimd, TVector>(true, c.Input(row), c.Target(row), c.Output(row), c.Columns)
+                : ForwardRow<TSimd, TVector>(false, c.Input(row), c.Target(row), c.Output(row), c.Columns);
         }
     }
 
-    private static float ForwardRow<TSimd, TVector>(float* z, float* t, float* p, int count)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float ForwardRow<TSimd, TVector>(bool past, float* z, float* t, float* p, int count)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
@@ -63,7 +67,15 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         for (; i + TSimd.Count <= count; i += TSimd.Count)
         {
             TVector loss = Element<TSimd, TVector>(TSimd.Load(z + i), TSimd.Load(t + i), out TVector probability);
-            TSimd.Store(probability, p + i);
+            if (past)
+            {
+                TSimd.StoreStreaming(probability, p + i);
+            }
+            else
+            {
+                TSimd.Store(probability, p + i);
+            }
+
             losses = TSimd.Add(losses, loss);
         }
 
@@ -87,7 +99,7 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         TVector tail = SimdMath<TSimd, TVector>.ExpOfNegativeMagnitude(z);
         probability = SimdMath<TSimd, TVector>.Sigmoid(z, tail);
         TVector negative = TSimd.Subtract(TSimd.Zero, z);
-        TVector linear = TSimd.MultiplyAdd(negative, t, TSimd.Max(z, TSimd.Zero));
+        TVector linear = TSimd.MultiplyAdd(negative, t, TSimd.AtLeast(z, TSimd.Zero));
         TVector loss = TSimd.Add(linear, SimdMath<TSimd, TVector>.LogOnePlus(tail));
         return TSimd.Select(TSimd.IsNaN(t), TSimd.Zero, loss);
     }
@@ -97,20 +109,24 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
-        const int Chunk = 512;
-        uint* words = stackalloc uint[Chunk];
+        uint* memory = stackalloc uint[PhiloxSteps.Most + CacheLine.Floats];
+        uint* words = CacheLine.Align(memory);
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        bool past = c.Output(0) != c.Input(0) && c.Output(0) != c.Target(0) && ElementLoop.IsBeyondCaches((long)c.OutputRows * c.Columns);
         for (int row = first; row < end; row++)
         {
             float* p = c.Input(row);
             float* t = c.Target(row);
             float* s = c.Output(row);
-            for (int start = 0; start < c.Columns; start += Chunk)
+            int count;
+            for (int start = 0; start < c.Columns; start += count)
             {
-                int count = Math.Min(Chunk, c.Columns - start);
-                PhiloxWords<TLanes>.Fill(c.Key, c.Offset + ((ulong)row * (ulong)c.Columns) + (ulong)start, words, count);
-                ElementSpan<SampleMap, TSimd, TVector>.Apply(default, (float*)words, p + start, t + start, s + start, count);
+                ulong number = c.Offset + ((ulong)row * (ulong)c.Columns) + (ulong)start;
+                count = PhiloxSteps.Length(number, c.Columns - start);
+                PhiloxWords<TLanes>.Fill(c.Key, number, words, count);
+                bool stepPast = past && (nuint)(s + start) % (nuint)sizeof(TVector) == 0;
+                ElementSpan<SampleMap, TSimd, TVector>.Apply(stepPast, default, (float*)words, p + start, t + start, s + start, count);
             }
         }
     }
@@ -166,6 +182,7 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         public readonly int InputRows = input.Rows;
         public readonly int OutputRows = output.Rows;
         public readonly int Columns = output.Columns;
+        public readonly long OutputStride = output.RowStride;
         public float* Losses;
         public int FirstColumn;
         public PhiloxKey Key;
@@ -175,12 +192,11 @@ internal sealed unsafe class CpuBernoulliCrossEntropy(CpuDevice device) : IBerno
         private readonly float* _targets = targets.Pointer;
         private readonly long _targetStride = targets.RowStride;
         private readonly float* _output = output.Pointer;
-        private readonly long _outputStride = output.RowStride;
 
         public readonly float* Input(int row) => _input + (row * _inputStride);
 
         public readonly float* Target(int row) => _targets + (row * _targetStride);
 
-        public readonly float* Output(int row) => _output + (row * _outputStride);
+        public readonly float* Output(int row) => _output + (row * OutputStride);
     }
 }

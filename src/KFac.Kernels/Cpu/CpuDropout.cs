@@ -2,11 +2,10 @@ using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="Dropout"/> on the CPU: random words are made in the first-level cache and used at once.</summary>
+/// <summary><see cref="Dropout"/> on the CPU: random words are made a few vectors at a time and used at once.</summary>
 internal sealed unsafe class CpuDropout(CpuDevice device) : IDropoutKernel
 {
     private const int Grain = 16 * 1024;
-    private const int Step = 1024;
 
     public void Apply(DeviceKey key, float rate, int seedRows, MatrixView<float> x, MatrixView<float> y)
     {
@@ -35,16 +34,21 @@ internal sealed unsafe class CpuDropout(CpuDevice device) : IDropoutKernel
     {
         ref Context c = ref *(Context*)pointer;
         TileGrid.Tile tile = c.Grid[task];
-        uint* words = stackalloc uint[Step];
+        uint* memory = stackalloc uint[PhiloxSteps.Most + CacheLine.Floats];
+        uint* words = CacheLine.Align(memory);
+        bool past = c.X != c.Y && ElementLoop.IsBeyondCaches(c.Rows * c.Columns);
         for (long row = tile.FirstRow; row < tile.EndRow; row++)
         {
             long end = tile.Column + tile.Columns;
-            for (long column = tile.Column; column < end; column += Step)
+            int count;
+            for (long column = tile.Column; column < end; column += count)
             {
-                int count = (int)Math.Min(Step, end - column);
-                PhiloxWords<TLanes>.Fill(c.Key, (ulong)((row % c.SeedRows * c.Columns) + column), words, count);
+                ulong number = (ulong)((row % c.SeedRows * c.Columns) + column);
+                count = PhiloxSteps.Length(number, end - column);
+                PhiloxWords<TLanes>.Fill(c.Key, number, words, count);
+                float* y = c.Y + (row * c.YStride) + column;
                 ElementSpan<DropMap, TSimd, TVector>.Apply(
-                    c.Map, (float*)words, c.X + (row * c.XStride) + column, c.Y + (row * c.YStride) + column, null, count);
+                    past && (nuint)y % (nuint)sizeof(TVector) == 0, c.Map, (float*)words, c.X + (row * c.XStride) + column, y, null, count);
             }
         }
     }
@@ -55,6 +59,7 @@ internal sealed unsafe class CpuDropout(CpuDevice device) : IDropoutKernel
         public readonly PhiloxKey Key = key;
         public readonly DropMap Map = new(rate);
         public readonly int SeedRows = seedRows;
+        public readonly long Rows = rows;
         public readonly long Columns = columns;
         public readonly float* X = x;
         public readonly long XStride = xStride;

@@ -10,6 +10,13 @@ namespace KFac.Kernels.Cpu;
 /// </remarks>
 internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
 {
+    /// <summary>Columns of h = gain∘∂y that are summed at a time; the second pass over the row takes the product again, which costs
+    /// less than keeping it.</summary>
+    private const int Chunk = 2048;
+
+    /// <summary>Columns whose parameter gradients are summed at a time.</summary>
+    private const int Stretch = 2048;
+
     /// <summary>Rows whose parameter gradients are summed in float32.</summary>
     private const int RowsPerPartial = 64;
 
@@ -64,22 +71,8 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
             _ => &SumRows<Simd128, Vector128<float>>,
         };
         device.Workers.Run(partials, body, &context);
-        AddPartials(context.Partial, partials, columns, beta, gainGradient.Pointer);
-        AddPartials(context.Partial + columns, partials, columns, beta, biasGradient.Pointer);
-    }
-
-    private static void AddPartials(float* partial, int partials, int columns, float beta, float* result)
-    {
-        for (int j = 0; j < columns; j++)
-        {
-            double sum = beta == 0 ? 0 : (double)beta * result[j];
-            for (int i = 0; i < partials; i++)
-            {
-                sum += partial[(2L * i * columns) + j];
-            }
-
-            result[j] = (float)sum;
-        }
+        CpuColumnSum.Run(device, context.Partial, partials, columns, 2L * columns, 1, beta, gainGradient.Pointer);
+        CpuColumnSum.Run(device, context.Partial + columns, partials, columns, 2L * columns, 1, beta, biasGradient.Pointer);
     }
 
     private static void ForwardRows<TSimd, TVector, TSums>(void* pointer, int task)
@@ -89,6 +82,7 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.InputRows, c.Columns);
+        bool past = c.Output(0) != c.X(0) && ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.InputRows, c.Columns);
         for (int row = first; row < end; row++)
         {
             float* x = c.X(row);
@@ -98,29 +92,8 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
             float* statistics = c.Statistics(row);
             statistics[0] = (float)mean;
             statistics[1] = (float)(1 / Math.Sqrt(variance + c.Epsilon));
-            Normalise<TSimd, TVector>(x, statistics, c.Gain, c.Bias, c.Output(row), c.Columns);
-        }
-    }
-
-    private static void Normalise<TSimd, TVector>(float* x, float* statistics, float* gain, float* bias, float* y, int columns)
-        where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
-    {
-        TVector mean = TSimd.Create(statistics[0]);
-        TVector scale = TSimd.Create(statistics[1]);
-        int j = 0;
-        for (; j + TSimd.Count <= columns; j += TSimd.Count)
-        {
-            TVector normal = TSimd.Multiply(TSimd.Subtract(TSimd.Load(x + j), mean), scale);
-            TSimd.Store(TSimd.MultiplyAdd(normal, TSimd.Load(gain + j), TSimd.Load(bias + j)), y + j);
-        }
-
-        if (j < columns)
-        {
-            int rest = columns - j;
-            TVector normal = TSimd.Multiply(TSimd.Subtract(TSimd.LoadPartial(x + j, rest), mean), scale);
-            TSimd.StorePartial(
-                TSimd.MultiplyAdd(normal, TSimd.LoadPartial(gain + j, rest), TSimd.LoadPartial(bias + j, rest)), y + j, rest);
+            var map = new NormaliseMap(statistics[0], statistics[1]);
+            ElementSpan<NormaliseMap, TSimd, TVector>.Apply(past, map, x, c.Gain, c.Bias, c.Output(row), c.Columns);
         }
     }
 
@@ -131,64 +104,35 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.GradientRows, c.Columns);
+        bool past = c.Output(0) != c.Gradient(0)
+            && ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.GradientRows, c.Columns);
+        float* memory = stackalloc float[Chunk + CacheLine.Floats];
+        float* h = CacheLine.Align(memory);
         for (int row = first; row < end; row++)
         {
             float* x = c.X(row % c.InputRows);
+            float* gradient = c.Gradient(row);
             float* statistics = c.Statistics(row % c.InputRows);
-            float* h = c.Output(row);
-            Product<TSimd, TVector>(c.Gain, c.Gradient(row), h, c.Columns);
-            (double sum, double product) = RowSums.Of<TSums>(h, x, c.Columns);
+            (double sum, double product) = (0, 0);
+            for (int j = 0; j < c.Columns; j += Chunk)
+            {
+                int count = Math.Min(Chunk, c.Columns - j);
+                ElementSpan<ProductMap, TSimd, TVector>.Apply(default, c.Gain + j, gradient + j, h, null, count);
+                (double sumOfChunk, double productOfChunk) = RowSums.Of<TSums>(h, x + j, count);
+                sum += sumOfChunk;
+                product += productOfChunk;
+            }
+
             double scale = statistics[1];
             float mean = (float)(sum / c.Columns);
             float slope = (float)((product - (statistics[0] * sum)) * scale * scale / c.Columns);
-            Project<TSimd, TVector>(x, statistics, mean, slope, h, c.Columns);
+            var map = new ProjectMap(statistics[0], statistics[1], mean, slope);
+            ElementSpan<ProjectMap, TSimd, TVector>.Apply(past, map, c.Gain, gradient, x, c.Output(row), c.Columns);
         }
     }
 
-    private static void Product<TSimd, TVector>(float* left, float* right, float* product, int columns)
-        where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
-    {
-        int j = 0;
-        for (; j + TSimd.Count <= columns; j += TSimd.Count)
-        {
-            TSimd.Store(TSimd.Multiply(TSimd.Load(left + j), TSimd.Load(right + j)), product + j);
-        }
-
-        if (j < columns)
-        {
-            int rest = columns - j;
-            TSimd.StorePartial(TSimd.Multiply(TSimd.LoadPartial(left + j, rest), TSimd.LoadPartial(right + j, rest)), product + j, rest);
-        }
-    }
-
-    /// <summary><c>h ← (h − mean − slope·(x − μ))·scale</c>.</summary>
-    private static void Project<TSimd, TVector>(float* x, float* statistics, float mean, float slope, float* h, int columns)
-        where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
-    {
-        TVector centre = TSimd.Create(statistics[0]);
-        TVector scale = TSimd.Create(statistics[1]);
-        TVector means = TSimd.Create(mean);
-        TVector slopes = TSimd.Create(-slope);
-        int j = 0;
-        for (; j + TSimd.Count <= columns; j += TSimd.Count)
-        {
-            TVector centred = TSimd.Subtract(TSimd.Load(x + j), centre);
-            TVector rest = TSimd.MultiplyAdd(slopes, centred, TSimd.Subtract(TSimd.Load(h + j), means));
-            TSimd.Store(TSimd.Multiply(rest, scale), h + j);
-        }
-
-        if (j < columns)
-        {
-            int count = columns - j;
-            TVector centred = TSimd.Subtract(TSimd.LoadPartial(x + j, count), centre);
-            TVector rest = TSimd.MultiplyAdd(slopes, centred, TSimd.Subtract(TSimd.LoadPartial(h + j, count), means));
-            TSimd.StorePartial(TSimd.Multiply(rest, scale), h + j, count);
-        }
-    }
-
-    /// <summary>Σ ∂y∘x̂ and Σ ∂y over the rows of one task, a few columns at a time in registers.</summary>
+    /// <summary>Σ ∂y∘x̂ and Σ ∂y over the rows of one task. Rows are read as they lie in memory; a stretch of the sums that the
+    /// first-level cache holds is gone through at a time.</summary>
     private static void SumRows<TSimd, TVector>(void* pointer, int task)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
@@ -198,22 +142,77 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
         int end = Math.Min(first + RowsPerPartial, c.InputRows);
         float* gains = c.Partial + (2L * task * c.Columns);
         float* biases = gains + c.Columns;
-        for (int j = 0; j < c.Columns; j += TSimd.Count)
+        new Span<float>(gains, 2 * c.Columns).Clear();
+        for (int j = 0; j < c.Columns; j += Stretch)
         {
-            int count = Math.Min(TSimd.Count, c.Columns - j);
-            TVector gain = TSimd.Zero;
-            TVector bias = TSimd.Zero;
+            int count = Math.Min(Stretch, c.Columns - j);
             for (int row = first; row < end; row++)
             {
                 float* statistics = c.Statistics(row);
-                TVector gradient = TSimd.LoadPartial(c.Gradient(row) + j, count);
-                TVector centred = TSimd.Subtract(TSimd.LoadPartial(c.X(row) + j, count), TSimd.Create(statistics[0]));
-                gain = TSimd.MultiplyAdd(gradient, TSimd.Multiply(centred, TSimd.Create(statistics[1])), gain);
-                bias = TSimd.Add(bias, gradient);
+                var map = new GradientMap(statistics[0], statistics[1]);
+                ElementSpan<GradientMap, TSimd, TVector>.Apply(map, c.Gradient(row) + j, c.X(row) + j, gains + j, biases + j, count);
             }
+        }
+    }
 
-            TSimd.StorePartial(gain, gains + j, count);
-            TSimd.StorePartial(bias, biases + j, count);
+    /// <summary><c>(x − μ)·scale∘gain + bias</c>.</summary>
+    private readonly struct NormaliseMap(float mean, float scale) : IElementMap
+    {
+        public static int Loads => 7;
+
+        public static int Stores => 8;
+
+        public void Apply<TSimd, TVector>(ref TVector x, ref TVector gain, ref TVector bias, ref TVector y)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector normal = TSimd.Multiply(TSimd.Subtract(x, TSimd.Create(mean)), TSimd.Create(scale));
+            y = TSimd.MultiplyAdd(normal, gain, bias);
+        }
+    }
+
+    /// <summary><c>gain ← gain + ∂y∘x̂</c>, <c>bias ← bias + ∂y</c>.</summary>
+    private readonly struct GradientMap(float mean, float scale) : IElementMap
+    {
+        public static int Loads => 15;
+
+        public static int Stores => 12;
+
+        public void Apply<TSimd, TVector>(ref TVector gradient, ref TVector x, ref TVector gain, ref TVector bias)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector normal = TSimd.Multiply(TSimd.Subtract(x, TSimd.Create(mean)), TSimd.Create(scale));
+            gain = TSimd.MultiplyAdd(gradient, normal, gain);
+            bias = TSimd.Add(bias, gradient);
+        }
+    }
+
+    private readonly struct ProductMap : IElementMap
+    {
+        public static int Loads => 3;
+
+        public static int Stores => 4;
+
+        public void Apply<TSimd, TVector>(ref TVector left, ref TVector right, ref TVector product, ref TVector unused)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged => product = TSimd.Multiply(left, right);
+    }
+
+    /// <summary><c>(gain∘∂y − mean − slope·(x − μ))·scale</c>.</summary>
+    private readonly struct ProjectMap(float centre, float scale, float mean, float slope) : IElementMap
+    {
+        public static int Loads => 7;
+
+        public static int Stores => 8;
+
+        public void Apply<TSimd, TVector>(ref TVector gain, ref TVector gradient, ref TVector x, ref TVector y)
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            TVector h = TSimd.Subtract(TSimd.Multiply(gain, gradient), TSimd.Create(mean));
+            TVector projected = TSimd.MultiplyAdd(TSimd.Create(-slope), TSimd.Subtract(x, TSimd.Create(centre)), h);
+            y = TSimd.Multiply(projected, TSimd.Create(scale));
         }
     }
 
@@ -221,6 +220,7 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
     {
         public readonly int InputRows = x.Rows;
         public readonly int Columns = x.Columns;
+        public readonly long OutputStride = output.RowStride;
         public int GradientRows;
         public float* Gain;
         public float* Bias;
@@ -229,7 +229,6 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
         private readonly float* _x = x.Pointer;
         private readonly long _xStride = x.RowStride;
         private readonly float* _output = output.Pointer;
-        private readonly long _outputStride = output.RowStride;
         private readonly float* _statistics = statistics.Pointer;
         private readonly long _statisticsStride = statistics.RowStride;
         private float* _gradient;
@@ -244,7 +243,7 @@ internal sealed unsafe class CpuLayerNorm(CpuDevice device) : ILayerNormKernel
 
         public readonly float* X(int row) => _x + (row * _xStride);
 
-        public readonly float* Output(int row) => _output + (row * _outputStride);
+        public readonly float* Output(int row) => _output + (row * OutputStride);
 
         public readonly float* Statistics(int row) => _statistics + (row * _statisticsStride);
 

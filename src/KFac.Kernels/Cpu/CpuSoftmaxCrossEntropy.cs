@@ -3,9 +3,13 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="SoftmaxCrossEntropy"/> on the CPU: a few rows a task, each row while it is in the first-level cache.</summary>
+/// <remarks>Probabilities too large for the caches go past them: eᶻ of a row is kept on the stack, and only its multiple is written.</remarks>
 internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmaxCrossEntropyKernel
 {
     private const int Masked = -1;
+
+    // Of a row on the stack, which half of a first-level cache holds.
+    private const int ColumnsInPowers = 4096;
 
     public void Forward(
         MatrixView<float> logits, VectorView<int> labels, MatrixView<float> probabilities, VectorView<float> losses, float smoothing)
@@ -60,6 +64,10 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
+        bool past = c.Columns <= ColumnsInPowers && c.Output(0) != c.Input(0)
+            && ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.OutputRows, c.Columns);
+        float* memory = stackalloc float[past ? ColumnsInPowers + CacheLine.Floats : 1];
+        float* powers = CacheLine.Align(memory);
         for (int row = first; row < end; row++)
         {
             float* z = c.Input(row);
@@ -67,8 +75,16 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
             int label = c.Labels[row];
             float maximum = SimdRow<TSimd, TVector>.Max(z, c.Columns);
             float gap = label == Masked ? 0 : Gap<TSimd, TVector>(z, c.Columns, maximum, label, c.Smoothing);
-            float sum = SimdRow<TSimd, TVector>.ExpAndSum(z, maximum, p, c.Columns);
-            SimdRow<TSimd, TVector>.Scale(p, 1 / sum, p, c.Columns);
+            float sum = SimdRow<TSimd, TVector>.ExpAndSum(z, maximum, past ? powers : p, c.Columns);
+            if (past)
+            {
+                ElementSpan<ScaleMap, TSimd, TVector>.ApplyStreaming(new ScaleMap(0, 1 / sum), powers, p, null, null, c.Columns);
+            }
+            else
+            {
+                SimdRow<TSimd, TVector>.Scale(p, 1 / sum, p, c.Columns);
+            }
+
             c.Losses[row] = label == Masked ? 0 : MathF.Log(sum) + gap;
         }
     }
@@ -182,6 +198,7 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
         public readonly int InputRows = input.Rows;
         public readonly int OutputRows = output.Rows;
         public readonly int Columns = output.Columns;
+        public readonly long OutputStride = output.RowStride;
         public float* Losses;
         public int* Sampled;
         public float Scale;
@@ -192,7 +209,6 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
         private readonly float* _input = input.Pointer;
         private readonly long _inputStride = input.RowStride;
         private readonly float* _output = output.Pointer;
-        public readonly long OutputStride = output.RowStride;
 
         public readonly float* Input(int row) => _input + (row * _inputStride);
 

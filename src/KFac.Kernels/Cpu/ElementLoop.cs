@@ -58,8 +58,11 @@ internal static unsafe class ElementLoop
     /// <see cref="ElementSpan{TMap, TSimd, TVector}.ApplyStreaming"/> does.</summary>
     public static bool GoesPast<TVector>(float* start, long stride, int rows, int columns)
         where TVector : unmanaged =>
-        (long)rows * columns * sizeof(float) >= BytesPastCaches
+        IsBeyondCaches((long)rows * columns)
         && (nuint)start % (nuint)sizeof(TVector) == 0 && stride * sizeof(float) % sizeof(TVector) == 0;
+
+    /// <summary>Whether no cache keeps as many elements until somebody reads them.</summary>
+    public static bool IsBeyondCaches(long elements) => elements * sizeof(float) >= BytesPastCaches;
 
     private static MatrixView<float> Row(VectorView<float> x) => x.IsEmpty ? default : x.AsMatrix(1, x.Length);
 
@@ -70,7 +73,7 @@ internal static unsafe class ElementLoop
     {
         ref Loop<TMap> loop = ref *(Loop<TMap>*)context;
         TileGrid.Tile tile = loop.Grid[task];
-        bool past = (TMap.Stores & ~TMap.Loads) != 0 && loop.Rows * loop.Columns * sizeof(float) >= BytesPastCaches;
+        bool past = (TMap.Stores & ~TMap.Loads) != 0 && IsBeyondCaches(loop.Rows * loop.Columns);
         for (long row = tile.FirstRow; row < tile.EndRow; row++)
         {
             long column = tile.Column;

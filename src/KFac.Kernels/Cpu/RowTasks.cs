@@ -6,15 +6,29 @@ internal static class RowTasks
     /// <summary>Elements a task, about.</summary>
     private const int Grain = 8 * 1024;
 
+    // Elements of a task of a large matrix, and how many tasks make it large: every task is a stretch of memory that the processor
+    // has to find and fetch ahead anew.
+    private const int LargeGrain = 64 * 1024;
+    private const int TasksOfLarge = 64;
+
     /// <summary>Tasks for a matrix; 0 when it has no rows.</summary>
-    public static int Count(int rows, int columns) => (int)(((long)rows + RowsPerTask(columns) - 1) / RowsPerTask(columns));
+    public static int Count(int rows, int columns)
+    {
+        int perTask = RowsPerTask(rows, columns);
+        return (int)(((long)rows + perTask - 1) / perTask);
+    }
 
     /// <summary>The rows of one task, end exclusive.</summary>
     public static (int First, int End) Rows(int task, int rows, int columns)
     {
-        int first = task * RowsPerTask(columns);
-        return (first, (int)Math.Min((long)first + RowsPerTask(columns), rows));
+        int perTask = RowsPerTask(rows, columns);
+        int first = task * perTask;
+        return (first, (int)Math.Min((long)first + perTask, rows));
     }
 
-    private static int RowsPerTask(int columns) => Math.Max(1, Grain / Math.Max(1, columns));
+    private static int RowsPerTask(int rows, int columns)
+    {
+        long grain = Math.Clamp((long)rows * columns / TasksOfLarge, Grain, LargeGrain);
+        return (int)Math.Max(1, grain / Math.Max(1, columns));
+    }
 }

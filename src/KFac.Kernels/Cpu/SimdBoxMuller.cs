@@ -13,23 +13,32 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Uniform(TVector words) => TSimd.Multiply(TSimd.FromInteger(Upper(words)), TSimd.Create(Unit));
 
-    /// <summary>Turns an even number of words into as many normal numbers, in place.</summary>
-    public static void Apply(float* y, int count)
+    /// <summary>Turns an even number of words into as many normal numbers.</summary>
+    /// <param name="past">Whether y, which then starts at a vector's boundary, is stored past the caches.</param>
+    public static void Apply(bool past, uint* words, float* y, int count)
     {
+        float* x = (float*)words;
         int i = 0;
         for (; i + (2 * TSimd.Count) <= count; i += 2 * TSimd.Count)
         {
-            (TVector even, TVector odd) = TSimd.Deinterleave(TSimd.Load(y + i), TSimd.Load(y + i + TSimd.Count));
+            (TVector even, TVector odd) = TSimd.Deinterleave(TSimd.Load(x + i), TSimd.Load(x + i + TSimd.Count));
             (even, odd) = Pair(even, odd);
             (TVector left, TVector right) = TSimd.Interleave(even, odd);
-            TSimd.Store(left, y + i);
-            TSimd.Store(right, y + i + TSimd.Count);
+            if (past)
+            {
+                TSimd.StoreStreaming(left, y + i);
+                TSimd.StoreStreaming(right, y + i + TSimd.Count);
+            }
+            else
+            {
+                TSimd.Store(left, y + i);
+                TSimd.Store(right, y + i + TSimd.Count);
+            }
         }
 
         for (; i < count; i += 2)
         {
-            uint* words = (uint*)(y + i);
-            (y[i], y[i + 1]) = BoxMuller.Pair(words[0], words[1]);
+            (y[i], y[i + 1]) = BoxMuller.Pair(words[i], words[i + 1]);
         }
     }
 

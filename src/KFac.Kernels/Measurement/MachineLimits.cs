@@ -9,6 +9,8 @@ namespace KFac.Kernels;
 /// <param name="SingleThreadGflops">The same on one thread, or one block of a GPU.</param>
 /// <param name="ReadGBps">10⁹ bytes a second that a sum over memory beyond the caches reads.</param>
 /// <param name="CopyGBps">10⁹ bytes a second that a copy beyond the caches moves, read and written bytes together.</param>
+/// <param name="WriteGBps">10⁹ bytes a second that a fill with ones beyond the caches writes: processors that read more a cycle than
+/// they write have little more here than the written half of a copy, and zeros can cost less than other numbers.</param>
 /// <param name="TensorGflops">10⁹ operations a second of a GPU's tensor cores on TF32 factors, by instructions of a warp
 /// (<c>mma.sync</c>); null where there are none.</param>
 public sealed record MachineLimits(
@@ -16,6 +18,7 @@ public sealed record MachineLimits(
     double SingleThreadGflops,
     double ReadGBps,
     double CopyGBps,
+    double WriteGBps,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? TensorGflops = null)
 {
     private const int Rounds = 15;
@@ -42,7 +45,7 @@ public sealed record MachineLimits(
         Elementwise.Fill(stream, 0, y.AsMatrix(1, Elements));
 
         const double Bytes = (double)Elements * sizeof(float);
-        (double gflops, double single, double tensor, double read, double copy) = (0, 0, 0, 0, 0);
+        (double gflops, double single, double tensor, double read, double copy, double write) = (0, 0, 0, 0, 0, 0);
         for (int round = 0; round < Rounds; round++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -59,9 +62,14 @@ public sealed record MachineLimits(
                 LimitProbe.Copy(stream, x, y);
                 return 2 * Bytes;
             }));
+            write = Math.Max(write, Rate(stream, () =>
+            {
+                Elementwise.Fill(stream, 1, y.AsMatrix(1, Elements));
+                return Bytes;
+            }));
         }
 
-        return new MachineLimits(gflops, single, read, copy, tensor > 0 ? tensor : null);
+        return new MachineLimits(gflops, single, read, copy, write, tensor > 0 ? tensor : null);
     }
 
     /// <summary>A sentence for people where all threads together reach too little of what each would alone, else null.</summary>

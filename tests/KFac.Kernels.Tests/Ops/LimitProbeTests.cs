@@ -8,7 +8,7 @@ public sealed class LimitProbeTests
     [Fact]
     public void A_busy_machine_is_named()
     {
-        var limits = new MachineLimits(Gflops: 300, SingleThreadGflops: 200, ReadGBps: 1, CopyGBps: 1);
+        var limits = new MachineLimits(Gflops: 300, SingleThreadGflops: 200, ReadGBps: 1, CopyGBps: 1, WriteGBps: 1);
         Assert.Null(limits.BusyWarning(1));
         Assert.Null(limits.BusyWarning(2));
         Assert.Contains("busy", (limits with { Gflops = 299 }).BusyWarning(2), StringComparison.Ordinal);
@@ -118,7 +118,7 @@ public sealed class LimitProbeTests
     {
         using Device device = TestDevice.OpenDefault();
         MachineLimits limits = MachineLimits.Measure(device);
-        Assert.True(limits is { Gflops: > 0.1, SingleThreadGflops: > 0.1, ReadGBps: > 0.1, CopyGBps: > 0.1 });
+        Assert.True(limits is { Gflops: > 0.1, SingleThreadGflops: > 0.1, ReadGBps: > 0.1, CopyGBps: > 0.1, WriteGBps: > 0.1 });
         Assert.Throws<OperationCanceledException>(() => MachineLimits.Measure(device, new CancellationToken(canceled: true)));
     }
 }

@@ -55,6 +55,12 @@ internal unsafe interface ISimd<TVector>
     /// <summary>The sum of the elements.</summary>
     static abstract float Sum(TVector value);
 
+    /// <summary>The largest element; of NaN among the elements nothing need remain.</summary>
+    static abstract float Largest(TVector value);
+
+    /// <summary>The square of every element to about twice the precision: <c>High + Low</c>, where High is rounded to float32.</summary>
+    static abstract (TVector High, TVector Low) Square(TVector value);
+
     /// <summary>Four adjacent elements from each of <see cref="Count"/>/4 places that are <paramref name="stride"/> apart.</summary>
     static abstract TVector LoadQuads(float* source, long stride);
 
@@ -69,6 +75,9 @@ internal unsafe interface ISimd<TVector>
 
     /// <summary>All bits set where <c>left &lt; right</c>, none elsewhere and where either is NaN.</summary>
     static abstract TVector Less(TVector left, TVector right);
+
+    /// <summary>All bits set where <c>left ≤ right</c>, none elsewhere and where either is NaN.</summary>
+    static abstract TVector LessOrEqual(TVector left, TVector right);
 
     /// <summary>All bits set where the element is NaN.</summary>
     static abstract TVector IsNaN(TVector value);

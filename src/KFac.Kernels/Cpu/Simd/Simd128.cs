@@ -45,6 +45,22 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 
     public static float Sum(Vector128<float> value) => Vector128.Sum(value);
 
+    public static float Largest(Vector128<float> value)
+    {
+        Vector128<float> pairs = Vector128.MaxNative(value, Vector128.Shuffle(value, Vector128.Create(2, 3, 0, 1)));
+        return Vector128.MaxNative(pairs, Vector128.Shuffle(pairs, Vector128.Create(1, 0, 3, 2)))[0];
+    }
+
+    // Without FMA: the upper half of the mantissa squares exactly, and the rest is a product of two short numbers.
+    public static (Vector128<float> High, Vector128<float> Low) Square(Vector128<float> value)
+    {
+        const int UpperHalfOfMantissa = unchecked((int)0xFFFFF000);
+        Vector128<float> upper = value & Vector128.Create(UpperHalfOfMantissa).AsSingle();
+        Vector128<float> square = upper * upper, rest = (value - upper) * (value + upper);
+        Vector128<float> high = square + rest;
+        return (high, rest - (high - square));
+    }
+
     public static Vector128<float> LoadQuads(float* source, long stride) => Vector128.Load(source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -91,6 +107,9 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 
     public static Vector128<float> Less(Vector128<float> left, Vector128<float> right) =>
         Vector128.LessThan(left, right);
+
+    public static Vector128<float> LessOrEqual(Vector128<float> left, Vector128<float> right) =>
+        Vector128.LessThanOrEqual(left, right);
 
     public static Vector128<float> IsNaN(Vector128<float> value) => Vector128.IsNaN(value);
 

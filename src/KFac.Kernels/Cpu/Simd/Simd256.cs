@@ -45,6 +45,14 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     public static float Sum(Vector256<float> value) => Vector256.Sum(value);
 
+    public static float Largest(Vector256<float> value) => Simd128.Largest(Vector128.MaxNative(value.GetLower(), value.GetUpper()));
+
+    public static (Vector256<float> High, Vector256<float> Low) Square(Vector256<float> value)
+    {
+        Vector256<float> high = value * value;
+        return (high, Fma.MultiplySubtract(value, value, high));
+    }
+
     public static Vector256<float> LoadQuads(float* source, long stride) => Vector256.Create(Vector128.Load(source), Vector128.Load(source + stride));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -66,6 +74,9 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     public static Vector256<float> Less(Vector256<float> left, Vector256<float> right) =>
         Vector256.LessThan(left, right);
+
+    public static Vector256<float> LessOrEqual(Vector256<float> left, Vector256<float> right) =>
+        Vector256.LessThanOrEqual(left, right);
 
     public static Vector256<float> IsNaN(Vector256<float> value) => Vector256.IsNaN(value);
 

@@ -45,6 +45,14 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 
     public static float Sum(Vector512<float> value) => Vector512.Sum(value);
 
+    public static float Largest(Vector512<float> value) => Simd256.Largest(Vector256.MaxNative(value.GetLower(), value.GetUpper()));
+
+    public static (Vector512<float> High, Vector512<float> Low) Square(Vector512<float> value)
+    {
+        Vector512<float> high = value * value;
+        return (high, Avx512F.FusedMultiplySubtract(value, value, high));
+    }
+
     public static Vector512<float> LoadQuads(float* source, long stride) => Vector512.Create(
         Simd256.LoadQuads(source, stride), Simd256.LoadQuads(source + (2 * stride), stride));
 
@@ -67,6 +75,9 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 
     public static Vector512<float> Less(Vector512<float> left, Vector512<float> right) =>
         Vector512.LessThan(left, right);
+
+    public static Vector512<float> LessOrEqual(Vector512<float> left, Vector512<float> right) =>
+        Vector512.LessThanOrEqual(left, right);
 
     public static Vector512<float> IsNaN(Vector512<float> value) => Vector512.IsNaN(value);
 

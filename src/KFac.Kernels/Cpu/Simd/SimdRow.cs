@@ -5,7 +5,7 @@ internal static unsafe class SimdRow<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>The largest element; −∞ of none, NaN when any is.</summary>
+    /// <summary>The largest element; −∞ of none, any element when one is NaN.</summary>
     public static float Max(float* x, int count)
     {
         TVector lowest = TSimd.Create(float.NegativeInfinity);
@@ -13,31 +13,54 @@ internal static unsafe class SimdRow<TSimd, TVector>
         int i = 0;
         for (; i + (4 * TSimd.Count) <= count; i += 4 * TSimd.Count)
         {
-            maxima = TSimd.Max(maxima, TSimd.Load(x + i));
-            second = TSimd.Max(second, TSimd.Load(x + i + TSimd.Count));
-            third = TSimd.Max(third, TSimd.Load(x + i + (2 * TSimd.Count)));
-            fourth = TSimd.Max(fourth, TSimd.Load(x + i + (3 * TSimd.Count)));
+            maxima = TSimd.AtLeast(maxima, TSimd.Load(x + i));
+            second = TSimd.AtLeast(second, TSimd.Load(x + i + TSimd.Count));
+            third = TSimd.AtLeast(third, TSimd.Load(x + i + (2 * TSimd.Count)));
+            fourth = TSimd.AtLeast(fourth, TSimd.Load(x + i + (3 * TSimd.Count)));
         }
 
-        maxima = TSimd.Max(TSimd.Max(maxima, second), TSimd.Max(third, fourth));
+        maxima = TSimd.AtLeast(TSimd.AtLeast(maxima, second), TSimd.AtLeast(third, fourth));
         for (; i + TSimd.Count <= count; i += TSimd.Count)
         {
-            maxima = TSimd.Max(maxima, TSimd.Load(x + i));
+            maxima = TSimd.AtLeast(maxima, TSimd.Load(x + i));
         }
 
         if (i < count)
         {
             TVector rest = TSimd.LoadPartial(x + i, count - i);
-            maxima = TSimd.Max(maxima, TSimd.Select(TSimd.First(count - i), rest, lowest));
+            maxima = TSimd.AtLeast(maxima, TSimd.Select(TSimd.First(count - i), rest, lowest));
         }
 
-        float maximum = float.NegativeInfinity;
-        for (int lane = 0; lane < TSimd.Count; lane++)
+        return TSimd.Largest(maxima);
+    }
+
+    /// <summary>Whether <c>x[label]</c> is the first of the largest elements; not when one is NaN.</summary>
+    public static bool IsLargest(float* x, int label, int count)
+    {
+        TVector top = TSimd.Create(x[label]);
+        TVector one = TSimd.Create(1);
+        TVector wrong = TSimd.Zero;
+        int i = 0;
+        for (; i + TSimd.Count <= label; i += TSimd.Count)
         {
-            maximum = MathF.Max(maximum, ((float*)&maxima)[lane]);
+            wrong = TSimd.Select(TSimd.Less(TSimd.Load(x + i), top), wrong, one);
         }
 
-        return maximum;
+        TVector around = SimdPart<TSimd, TVector>.Load(x + i, count - i);
+        TVector right = TSimd.Select(TSimd.First(label - i), TSimd.Less(around, top), TSimd.LessOrEqual(around, top));
+        wrong = TSimd.Select(TSimd.First(count - i), TSimd.Select(right, wrong, one), wrong);
+        for (i += TSimd.Count; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            wrong = TSimd.Select(TSimd.LessOrEqual(TSimd.Load(x + i), top), wrong, one);
+        }
+
+        if (i < count)
+        {
+            right = TSimd.LessOrEqual(TSimd.LoadPartial(x + i, count - i), top);
+            wrong = TSimd.Select(TSimd.First(count - i), TSimd.Select(right, wrong, one), wrong);
+        }
+
+        return TSimd.Sum(wrong) == 0;
     }
 
     /// <summary>The sum of all elements, in four vectors.</summary>
@@ -86,7 +109,7 @@ internal static unsafe class SimdRow<TSimd, TVector>
         return TSimd.Sum(sums);
     }
 
-    /// <summary><c>y ← e^{x − shift}</c>; returns the sum of y. In place is allowed.</summary>
+    /// <summary><c>y ← e^{x − shift}</c> for shifts that are about the largest x or above; returns the sum of y. In place is allowed.</summary>
     public static float ExpAndSum(float* x, float shift, float* y, int count)
     {
         TVector sums = TSimd.Zero;
@@ -94,7 +117,7 @@ internal static unsafe class SimdRow<TSimd, TVector>
         int i = 0;
         for (; i + TSimd.Count <= count; i += TSimd.Count)
         {
-            TVector power = SimdMath<TSimd, TVector>.Exp(TSimd.Subtract(TSimd.Load(x + i), offset));
+            TVector power = SimdMath<TSimd, TVector>.ExpOfNegative(TSimd.Subtract(TSimd.Load(x + i), offset));
             TSimd.Store(power, y + i);
             sums = TSimd.Add(sums, power);
         }
@@ -102,7 +125,7 @@ internal static unsafe class SimdRow<TSimd, TVector>
         if (i < count)
         {
             TVector rest = TSimd.LoadPartial(x + i, count - i);
-            TVector power = SimdMath<TSimd, TVector>.Exp(TSimd.Subtract(rest, offset));
+            TVector power = SimdMath<TSimd, TVector>.ExpOfNegative(TSimd.Subtract(rest, offset));
             TSimd.StorePartial(power, y + i, count - i);
             sums = TSimd.Add(sums, TSimd.Select(TSimd.First(count - i), power, TSimd.Zero));
         }
