@@ -4,8 +4,8 @@ namespace KFac.Kernels.Cpu;
 /// <remarks>A tile is as wide as the matrix where that is not too wide, and is read as it lies in memory, row after row; its
 /// float64 sums stay in the first-level cache. A column's elements are added in order within a tile and tiles in order, so
 /// neither threads nor the width of vectors change a bit. Reading two cache lines of every row, column after column, ran
-/// at half the speed, and reading four rows at a time, which spares loads and stores of the sums, at two thirds: what counts is that
-/// memory is read as one stretch.</remarks>
+/// at half the speed. Four rows at a time, which spares loads and stores of the sums, took 1.70 to 1.77 ms where this took 1.33 to 1.51
+/// (64 MiB, alternating).</remarks>
 internal static unsafe class CpuColumnSum
 {
     // Rows of a tile at the least: what its sums cost in memory is small beside what it reads.

@@ -4,10 +4,10 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="Philox"/> on the CPU: a few vectors of words at a time, turned into numbers on their way to memory.</summary>
 /// <remarks>
-/// What limits, for sixteen numbers a thread (Zen 5, 512-bit vectors, four vector ports; 64 MiB, two threads): writing takes 13 cycles.
-/// A uniform number's vector is about 33 operations, 8 cycles, so memory limits: measured 16.5 cycles, 31 GB/s of the 40 that a fill writes.
-/// A normal one has about 40 more for Box and Muller, none fused since the bits are fixed: 18 cycles at best,
-/// so arithmetic limits; measured 40 cycles, 45% of that limit. What is missing there is overlap of long chains of operations.
+/// Cycles for sixteen numbers a thread (512-bit vectors, 64 MiB, two threads). A uniform vector is about 33 operations, a normal one about
+/// 40 more for Box and Muller, none fused since the bits are fixed: counted by hand, and on four vector ports about 8 and 18 cycles at best.
+/// Measured 16 and 40, so about half of that estimate. Uniform wrote 31 GB/s where a fill in the same run wrote 66 to 70; what holds both back has
+/// not been found.
 /// </remarks>
 internal sealed unsafe class CpuPhilox(CpuDevice device) : IPhiloxKernel
 {

@@ -69,8 +69,8 @@ internal static unsafe class PhiloxWords<TLanes>
 }
 
 /// <summary>How kernels that use random words at once walk over their elements.</summary>
-/// <remarks>In steps of a few vectors, so that the processor makes the words of the next step while memory takes the results of
-/// this one: steps of 1024 took the sum of both times. The first step ends at a block's end, so that all others start at one.</remarks>
+/// <remarks>In steps of a few vectors, so that the processor can make the words of the next step while memory takes the results of
+/// this one; steps of other lengths have not been compared. The first step ends at a block's end, so that all others start at one.</remarks>
 internal static class PhiloxSteps
 {
     /// <summary>Elements of a step at most.</summary>

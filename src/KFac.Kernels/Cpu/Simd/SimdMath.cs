@@ -8,8 +8,7 @@ namespace KFac.Kernels.Cpu;
 /// <c>expf</c>, scaled by 2ⁿ. Normal tail: Q(u) = e^{−u²/2}·R(u), where (u + 4)·R(u) is a polynomial of degree 9 in
 /// (u − 4)/(u + 4) (after Shepherd and Laframboise 1981), minimax in relative error on [0, 14.5], 1e-8.
 /// Everything is inlined: a call costs a kernel all its registers. Polynomials are taken as sums of pairs in the argument's
-/// square: as many operations as Horner's rule or one more, and half as many that wait for each other, since what held these
-/// functions back was how many waiting operations the processor can look at.
+/// square: as many operations as Horner's rule or one more, and half as many that wait for each other.
 /// log(1 + t) = 2·artanh(t/(2 + t)), odd polynomial of degree 9, minimax, 5e-9. NaN goes in and comes out.
 /// </remarks>
 internal static class SimdMath<TSimd, TVector>
