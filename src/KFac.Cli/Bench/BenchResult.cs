@@ -19,9 +19,10 @@ internal sealed record BenchResult(
 /// <param name="MedianSeconds">Median over rounds of the median call of a round.</param>
 /// <param name="Gflops">10⁹ operations a second, counting those that the task needs; null where there is no agreed count.</param>
 /// <param name="GBps">10⁹ bytes a second, counting what must be read and written once; null where memory is not what limits.</param>
-/// <param name="ShareOfLimit">Of <see cref="MachineLimits.Gflops"/>, or where <see cref="GBps"/> is given, of
-/// <see cref="MachineLimits.ReadGBps"/>; element-wise operations that write are held against <see cref="MachineLimits.CopyGBps"/>,
-/// those that only write against <see cref="MachineLimits.WriteGBps"/>; null without either.</param>
+/// <param name="Limit"><see cref="MachineLimits.Gflops"/>, or where <see cref="GBps"/> is given <see cref="MachineLimits.ReadGBps"/>;
+/// element-wise operations that write are held against <see cref="MachineLimits.CopyGBps"/>, those that only write against
+/// <see cref="MachineLimits.WriteGBps"/>. The best of the rounds of this case. Null without either.</param>
+/// <param name="ShareOfLimit">The rate over the limit.</param>
 /// <param name="Error">Root mean square of the distance from float64, in units of 2⁻²⁴ and of the sum of the terms' magnitudes;
 /// null without <c>--errors</c>.</param>
 /// <param name="Peer">Null without <c>--against</c>.</param>
@@ -33,6 +34,7 @@ internal sealed record BenchMeasurement(
     double MedianSeconds,
     double? Gflops,
     double? GBps,
+    double? Limit,
     double? ShareOfLimit,
     double? Error,
     PeerMeasurement? Peer,
@@ -42,8 +44,9 @@ internal sealed record BenchMeasurement(
     {
         double? gflops = each.Operations / seconds * 1e-9;
         double? gBps = each.Bytes / seconds * 1e-9;
-        double? share = gBps / each.MemoryLimit(limits) ?? gflops / limits.Gflops;
-        return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, share, error, peer, each.Phases);
+        double? limit = gBps is not null ? each.MemoryLimit(limits) : gflops is not null ? limits.Gflops : null;
+        double? share = (gBps ?? gflops) / limit;
+        return new BenchMeasurement(each.Operation, each.Shape, each.Approximation, seconds, gflops, gBps, limit, share, error, peer, each.Phases);
     }
 }
 

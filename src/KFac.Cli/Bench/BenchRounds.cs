@@ -3,27 +3,33 @@ using KFac.Kernels;
 
 namespace KFac.Cli;
 
-/// <summary>Times cases in rounds, the peer's between ours, so that both see the same machine.</summary>
+/// <summary>Times cases in rounds, the machine's limits and the peer's rounds between ours, so that all see the same machine.</summary>
 /// <param name="stream">What the cases give their work to; its clock counts.</param>
+/// <param name="limits">Restarted for each case.</param>
 /// <param name="count">Rounds, after one to warm up.</param>
 /// <param name="seconds">Least length of a round; one run at least.</param>
-internal sealed class BenchRounds(DeviceStream stream, int count, double seconds, PeerProcess? peer, CancellationToken cancellation)
+internal sealed class BenchRounds(
+    DeviceStream stream, LimitMeter limits, int count, double seconds, PeerProcess? peer, CancellationToken cancellation)
 {
-    /// <returns>Seconds of one unit of work, medians over rounds; the peer's is null without one.</returns>
-    public (double Ours, double? Peer) Measure(BenchCase each)
+    /// <returns>Seconds of one unit of work, medians over rounds; the peer's is null without one. The limits are the best of the rounds.</returns>
+    public (double Ours, double? Peer, MachineLimits Limits) Measure(BenchCase each)
     {
         var ours = new double[count];
         var peers = new double[count];
         PeerProcess? other = peer?.Prepare(each) == true ? peer : null;
+        limits.Restart();
         Round(each);
         other?.Round(seconds);
         for (int round = 0; round < count; round++)
         {
+            limits.Round();
             ours[round] = Round(each);
             peers[round] = other?.Round(seconds) ?? 0;
         }
 
-        return (Median(ours) / each.UnitsPerRun, other is null ? null : Median(peers) / each.UnitsPerRun);
+        limits.Round();
+
+        return (Median(ours) / each.UnitsPerRun, other is null ? null : Median(peers) / each.UnitsPerRun, limits.Best);
     }
 
     /// <summary>The middle value; of two in the middle their mean.</summary>

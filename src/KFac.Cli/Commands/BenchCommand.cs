@@ -7,7 +7,7 @@ namespace KFac.Cli;
 
 /// <summary>A command of <c>kfac bench</c>: times cases, against the machine's measured limits and, with <c>--against</c>, a peer.</summary>
 /// <remarks>JSON: <c>{device, threads, limits:{gflops, singleThreadGflops, readGBps, copyGBps, writeGBps, tensorGflops}, warnings, results:[{operation, shape,
-/// approximation, medianSeconds, gflops, gBps, shareOfLimit, error, peer:{name, form, medianSeconds, ratio, error}}]}</c>; what does not apply
+/// approximation, medianSeconds, gflops, gBps, limit, shareOfLimit, error, peer:{name, form, medianSeconds, ratio, error}}]}</c>; what does not apply
 /// is null, see <see cref="BenchMeasurement"/>. The file of <c>--out</c> holds the same and <c>environment</c>.</remarks>
 internal abstract class BenchCommand : KfacCommand
 {
@@ -67,10 +67,11 @@ internal abstract class BenchCommand : KfacCommand
             context.Progress.Profile.Out.Writer.WriteLine($"warning: {warning}");
         }
 
-        MachineLimits limits = MachineLimits.Measure(device, context.Cancellation);
-        var rounds = new BenchRounds(device.DefaultStream, context.Get(_rounds), context.Get(_seconds), peer, context.Cancellation);
+        using var meter = new LimitMeter(device);
+        MachineLimits limits = meter.Measure(context.Cancellation);
+        var rounds = new BenchRounds(device.DefaultStream, meter, context.Get(_rounds), context.Get(_seconds), peer, context.Cancellation);
         string[] warnings = [.. limits.BusyWarning(device.Threads) is string busy ? [busy] : Array.Empty<string>(), .. peer?.Warnings ?? []];
-        var result = new BenchResult(null, device.Name, device.Threads, limits, warnings, Measure(context, cases, device, rounds, limits, peer));
+        var result = new BenchResult(null, device.Name, device.Threads, limits, warnings, Measure(context, cases, device, rounds, peer));
         if (target is not null)
         {
             BenchResult documented = result with { Environment = BenchEnvironment.Read(device, context.CommandText) };
@@ -93,7 +94,6 @@ internal abstract class BenchCommand : KfacCommand
         IReadOnlyList<Func<Device, BenchCase>> cases,
         Device device,
         BenchRounds rounds,
-        MachineLimits limits,
         PeerProcess? peer)
     {
         var results = new List<BenchMeasurement>();
@@ -110,7 +110,7 @@ internal abstract class BenchCommand : KfacCommand
                 context.Progress.WriteLine($"{results.Count + 1}/{cases.Count} {each.Operation} {each.Shape} {each.Approximation}");
             }
 
-            (double seconds, double? peerSeconds) = rounds.Measure(each);
+            (double seconds, double? peerSeconds, MachineLimits limits) = rounds.Measure(each);
             double? error = context.IsGiven(_errors) ? each.MeasureError() : null;
             PeerMeasurement? theirs = peerSeconds is double time
                 ? new PeerMeasurement(peer!.Name, each.PeerForm, time, time / seconds, error is null ? null : peer.MeasureError())

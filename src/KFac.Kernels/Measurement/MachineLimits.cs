@@ -21,55 +21,15 @@ public sealed record MachineLimits(
     double WriteGBps,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? TensorGflops = null)
 {
-    private const int Rounds = 15;
-    private const int Links = 1_000_000;
-    private const int TensorLinks = 100_000;
-    private const int Elements = 64 * 1024 * 1024;
-
     /// <summary>The least that a thread of many should reach of what one alone does.</summary>
     private const double LeastShare = 0.75;
 
-    /// <summary>Measures for one or two seconds, with 512 MiB of memory. Rounds of the kinds alternate, and each keeps its best:
-    /// what disturbs a round only ever slows it.</summary>
+    /// <summary>Measures for a second or two, see <see cref="LimitMeter"/>.</summary>
     /// <exception cref="OperationCanceledException">As requested.</exception>
     public static MachineLimits Measure(Device device, CancellationToken cancellation = default)
     {
-        ArgumentNullException.ThrowIfNull(device);
-        using var arena = new Arena(device);
-        DeviceStream stream = device.DefaultStream;
-        VectorView<float> one = arena.Vector<float>(1);
-        VectorView<float> sums = arena.Vector<float>(LimitProbe.Tasks(stream));
-        VectorView<float> x = arena.Vector<float>(Elements);
-        VectorView<float> y = arena.Vector<float>(Elements);
-        Elementwise.Fill(stream, 1, x.AsMatrix(1, Elements));
-        Elementwise.Fill(stream, 0, y.AsMatrix(1, Elements));
-
-        const double Bytes = (double)Elements * sizeof(float);
-        (double gflops, double single, double tensor, double read, double copy, double write) = (0, 0, 0, 0, 0, 0);
-        for (int round = 0; round < Rounds; round++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            gflops = Math.Max(gflops, Rate(stream, () => sums.Length * LimitProbe.MultiplyAdd(stream, Links, sums)));
-            single = Math.Max(single, Rate(stream, () => LimitProbe.MultiplyAdd(stream, Links, one)));
-            tensor = Math.Max(tensor, Rate(stream, () => sums.Length * LimitProbe.TensorMultiplyAdd(stream, TensorLinks, sums)));
-            read = Math.Max(read, Rate(stream, () =>
-            {
-                LimitProbe.Read(stream, x, sums);
-                return Bytes;
-            }));
-            copy = Math.Max(copy, Rate(stream, () =>
-            {
-                LimitProbe.Copy(stream, x, y);
-                return 2 * Bytes;
-            }));
-            write = Math.Max(write, Rate(stream, () =>
-            {
-                Elementwise.Fill(stream, 1, y.AsMatrix(1, Elements));
-                return Bytes;
-            }));
-        }
-
-        return new MachineLimits(gflops, single, read, copy, write, tensor > 0 ? tensor : null);
+        using var meter = new LimitMeter(device);
+        return meter.Measure(cancellation);
     }
 
     /// <summary>A sentence for people where all threads together reach too little of what each would alone, else null.</summary>
@@ -82,13 +42,5 @@ public sealed record MachineLimits(
             : string.Create(
                 CultureInfo.InvariantCulture,
                 $"{threads} threads reach {times:0.00} times the multiply-adds of one, wanted at least {LeastShare * threads:0.00}: the machine is busy, or the threads share cores. All figures are worth little.");
-    }
-
-    /// <returns>10⁹ units of work a second.</returns>
-    private static double Rate(DeviceStream stream, Func<double> work)
-    {
-        double amount = 0;
-        double seconds = stream.Time(() => amount = work());
-        return amount * 1e-9 / seconds;
     }
 }

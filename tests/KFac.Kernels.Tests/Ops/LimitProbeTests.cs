@@ -121,4 +121,19 @@ public sealed class LimitProbeTests
         Assert.True(limits is { Gflops: > 0.1, SingleThreadGflops: > 0.1, ReadGBps: > 0.1, CopyGBps: > 0.1, WriteGBps: > 0.1 });
         Assert.Throws<OperationCanceledException>(() => MachineLimits.Measure(device, new CancellationToken(canceled: true)));
     }
+
+    [Fact]
+    public void A_meter_keeps_the_best_of_its_rounds_until_it_starts_again()
+    {
+        using Device device = TestDevice.OpenDefault();
+        using var meter = new LimitMeter(device);
+        Assert.Equal(0, meter.Best.CopyGBps);
+        meter.Round();
+        MachineLimits first = meter.Best;
+        meter.Round();
+        MachineLimits best = meter.Best;
+        Assert.True(best.Gflops >= first.Gflops && best.ReadGBps >= first.ReadGBps && best.CopyGBps >= first.CopyGBps && best.WriteGBps >= first.WriteGBps);
+        meter.Restart();
+        Assert.Equal(new MachineLimits(0, 0, 0, 0, 0), meter.Best);
+    }
 }
