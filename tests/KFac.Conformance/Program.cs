@@ -7,12 +7,14 @@ using Xunit.Sdk;
 
 namespace KFac.Conformance;
 
-/// <summary>Runs the kernels' conformance suite on one device key without a test host: for machines that have no SDK.</summary>
-/// <remarks>Usage: <c>kfac-conformance KEY [FILTER]</c>. Runs the theories of KFac.Kernels.Tests whose first argument is the key.
+/// <summary>Runs the conformance suite on one device key without a test host: for machines that have no SDK.</summary>
+/// <remarks>Usage: <c>kfac-conformance KEY [FILTER]</c>. Runs the theories of kernels and networks whose first argument is the key.
 /// Prints a line for each that fails or is skipped, and at last <c>N passed, N failed, N skipped</c>; exit code 0 when some
 /// passed and none failed, 1 when one failed, 2 when the key cannot be used.</remarks>
 internal static class Program
 {
+    private static readonly string[] _suites = ["KFac.Kernels.Tests", "KFac.Nn.Tests"];
+
     private enum Outcome
     {
         Passed,
@@ -45,7 +47,8 @@ internal static class Program
     }
 
     private static IEnumerable<(MethodInfo Test, object?[] Row)> Tests(string key) =>
-        from type in Assembly.Load("KFac.Kernels.Tests").GetExportedTypes()
+        from suite in _suites
+        from type in Assembly.Load(suite).GetExportedTypes()
         where !type.IsAbstract
         orderby type.FullName
         from test in type.GetMethods(BindingFlags.Public | BindingFlags.Instance)

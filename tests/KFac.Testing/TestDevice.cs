@@ -24,8 +24,11 @@ public static class TestDevice
     /// <summary>Keys of the CPU: one result in all bits.</summary>
     public static IReadOnlyList<string> CpuKeys { get; } = ListCpuKeys();
 
+    /// <summary>Keys of the CUDA device.</summary>
+    public static IReadOnlyList<string> CudaKeys { get; } = [CudaHost, .. ListGpuKeys()];
+
     /// <summary>Every key.</summary>
-    public static IReadOnlyList<string> Keys { get; } = [.. CpuKeys, CudaHost, .. ListGpuKeys()];
+    public static IReadOnlyList<string> Keys { get; } = [.. CpuKeys, .. CudaKeys];
 
     /// <summary>Theory data: one row a key.</summary>
     public static TheoryData<string> All { get; } = new(Keys);
@@ -33,20 +36,18 @@ public static class TestDevice
     /// <summary>Theory data: one row a key of the CPU.</summary>
     public static TheoryData<string> Cpu { get; } = new(CpuKeys);
 
+    /// <summary>Theory data: one row a key of the CUDA device.</summary>
+    public static TheoryData<string> Cuda { get; } = new(CudaKeys);
+
     /// <summary>The fastest device: for tests that are about something other than kernels.</summary>
     public static Device OpenDefault() => Device.Open("cpu", new DeviceOptions { Threads = 2 });
 
     /// <summary>Opens the device of a key; skips the test where it cannot be opened.</summary>
     public static Device Open(string key)
     {
-        if (key == CudaHost)
+        if (key is CudaHost or CudaGpu)
         {
-            return OpenCudaHost(new DeviceOptions());
-        }
-
-        if (key == CudaGpu)
-        {
-            return Device.Open("cuda");
+            return OpenCuda(key, new DeviceOptions());
         }
 
         string[] parts = key.Split('/');
@@ -54,6 +55,9 @@ public static class TestDevice
             parts[0],
             new DeviceOptions { MaxVectorWidth = Enum.Parse<VectorWidth>(parts[1]), Threads = int.Parse(parts[2]) });
     }
+
+    /// <summary>Opens a key of the CUDA device; skips the test where it cannot be opened.</summary>
+    public static Device OpenCuda(string key, DeviceOptions options) => key == CudaGpu ? Device.Open("cuda", options) : OpenCudaHost(options);
 
     /// <summary>Opens <see cref="CudaHost"/>; skips the test where there is no C++ compiler.</summary>
     public static Device OpenCudaHost(DeviceOptions options)

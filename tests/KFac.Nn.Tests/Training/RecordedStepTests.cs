@@ -11,27 +11,20 @@ public sealed class RecordedStepTests
 {
     private const int Steps = 10;
 
-    public static TheoryData<string, string> Cases
+    public static TheoryData<string, string, string> Cases
     {
         get
         {
-            var cases = new TheoryData<string, string>();
-            foreach (string workload in SmallWorkload.Repeatable)
+            IEnumerable<(string Workload, string Rule)> each =
+            [
+                .. from workload in SmallWorkload.Repeatable from rule in new[] { "expand", "reduce", "adamw" } select (workload, rule),
+                .. new[] { "sgd", "nesterov", "nadamw", "eigenbases", "averages", "empirical" }.Select(static rule => ("perceptron", rule)),
+                .. SmallWorkload.Ragged.Select(static workload => (workload, "expand")),
+            ];
+            var cases = new TheoryData<string, string, string>();
+            foreach ((string key, (string workload, string rule)) in from key in TestDevice.CudaKeys from one in each select (key, one))
             {
-                foreach (string rule in new[] { "expand", "reduce", "adamw" })
-                {
-                    cases.Add(workload, rule);
-                }
-            }
-
-            foreach (string rule in new[] { "sgd", "nesterov", "nadamw", "eigenbases", "averages", "empirical" })
-            {
-                cases.Add("perceptron", rule);
-            }
-
-            foreach (string workload in SmallWorkload.Ragged)
-            {
-                cases.Add(workload, "expand");
+                cases.Add(key, workload, rule);
             }
 
             return cases;
@@ -40,10 +33,10 @@ public sealed class RecordedStepTests
 
     [SkippableTheory]
     [MemberData(nameof(Cases))]
-    public void Replayed_steps_give_the_bits_of_plain_ones(string workload, string rule)
+    public void Replayed_steps_give_the_bits_of_plain_ones(string key, string workload, string rule)
     {
-        Course recorded = Train(workload, rule, TestDevice.OpenCudaHost(new DeviceOptions()));
-        Course plain = Train(workload, rule, TestDevice.OpenCudaHost(new DeviceOptions { Graphs = false }));
+        Course recorded = Train(workload, rule, TestDevice.OpenCuda(key, new DeviceOptions()));
+        Course plain = Train(workload, rule, TestDevice.OpenCuda(key, new DeviceOptions { Graphs = false }));
         Course cpu = Train(workload, rule, TestDevice.OpenDefault());
         Assert.Equal(plain.Losses, recorded.Losses);
         Assert.Equal(plain.Parameters, recorded.Parameters);
@@ -68,16 +61,17 @@ public sealed class RecordedStepTests
         Assert.InRange(recorded.Averaged, rule is "eigenbases" or "averages" ? 2 : 0, rule is "eigenbases" or "averages" ? Steps : 0);
     }
 
-    [SkippableFact]
-    public void Batches_of_another_size_and_evaluations_in_between_change_no_bit()
+    [SkippableTheory]
+    [MemberData(nameof(TestDevice.Cuda), MemberType = typeof(TestDevice))]
+    public void Batches_of_another_size_and_evaluations_in_between_change_no_bit(string key)
     {
-        Assert.Equal(Interrupted(graphs: false, out long none), Interrupted(graphs: true, out long replays));
+        Assert.Equal(Interrupted(key, graphs: false, out long none), Interrupted(key, graphs: true, out long replays));
         Assert.Equal(0, none);
         Assert.InRange(replays, 3, 9);
 
-        static float[] Interrupted(bool graphs, out long replays)
+        static float[] Interrupted(string key, bool graphs, out long replays)
         {
-            using var hand = new Hand(TestDevice.OpenCudaHost(new DeviceOptions { Graphs = graphs }));
+            using var hand = new Hand(TestDevice.OpenCuda(key, new DeviceOptions { Graphs = graphs }));
             for (int step = 0; step < 11; step++)
             {
                 if (step == 8)
@@ -94,10 +88,11 @@ public sealed class RecordedStepTests
         }
     }
 
-    [SkippableFact]
-    public void A_gradient_that_is_not_finite_stops_a_replayed_step_before_anything_changes()
+    [SkippableTheory]
+    [MemberData(nameof(TestDevice.Cuda), MemberType = typeof(TestDevice))]
+    public void A_gradient_that_is_not_finite_stops_a_replayed_step_before_anything_changes(string key)
     {
-        using var hand = new Hand(TestDevice.OpenCudaHost(new DeviceOptions()));
+        using var hand = new Hand(TestDevice.OpenCuda(key, new DeviceOptions()));
         for (int step = 0; step < 6; step++)
         {
             hand.Pass(step, 24);
