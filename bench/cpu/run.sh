@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures everything that docs/PERFORMANCE.md shows of the CPU into bench/results: about ten minutes that the machine should have
-# to itself. The peer is a Python with PyTorch; how to set it up well is in docs/PERFORMANCE.md.
+# Takes the measurements of kernels and steps that docs/PERFORMANCE.md shows of the CPU, into bench/results: about ten minutes that the
+# machine should have to itself. The peer is a Python with PyTorch; how to set it up well is in docs/PERFORMANCE.md.
 #
 #   dotnet build -c Release && bash bench/cpu/run.sh /usr/bin/python3
 set -euo pipefail

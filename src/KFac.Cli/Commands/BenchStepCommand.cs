@@ -4,7 +4,8 @@ using KFac.Nn;
 
 namespace KFac.Cli;
 
-/// <summary><c>kfac bench step WORKLOAD</c>: an SGD step, and K-FAC steps with factors and inverses every step or every tenth, reduce and expand where they differ.</summary>
+/// <summary><c>kfac bench step WORKLOAD</c>: an SGD step, and K-FAC steps with factors and inverses every step or every tenth: with reduce and
+/// expand where they differ, and elsewhere also without moving averages.</summary>
 internal sealed class BenchStepCommand : BenchCommand
 {
     private readonly Argument<string> _workload = new("WORKLOAD")

@@ -258,7 +258,6 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
                 _guard.Search(_layers[layer].Name, quantity, rows[layer].Rows);
             }
         }
-
     }
 
     private void ThrowIfUsed()

@@ -35,7 +35,7 @@ internal sealed class CudaDevice : Device
     /// <summary>Whether repeated work is replayed from graphs.</summary>
     public bool Graphs { get; }
 
-    /// <summary>Whether large float32 products take warpgroup instructions.</summary>
+    /// <summary>Whether large products in float32 and TF32 take warpgroup instructions.</summary>
     public bool Warpgroups { get; }
 
     internal override KernelTable Kernels => _stream.Kernels;
