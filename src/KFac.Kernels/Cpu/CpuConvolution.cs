@@ -1,9 +1,11 @@
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="Convolution"/> on the CPU: products with pixels read where they lie, or with patches that are written a few rows at a time.</summary>
-/// <remarks>Pixels are read where they lie (<see cref="PixelProduct"/>, <see cref="PixelGradient"/>, <see cref="NarrowGradient"/>) except where images are too narrow or numbers
-/// of channels odd (<see cref="PatchProduct"/>, <see cref="PatchGradient"/>). The adjoint gathers: a pixel's gradient is a product with the patch of output gradients that meet it. With a stride, pixels are taken
-/// phase by phase (pixel modulo stride), since those of one phase meet the same kernel elements.</remarks>
+/// <summary><see cref="Convolution"/> on the CPU: products with pixels read where they lie, or with patches that are written a few rows
+/// at a time.</summary>
+/// <remarks>Pixels are read where they lie (<see cref="PixelProduct"/>, <see cref="PixelGradient"/>, <see cref="NarrowGradient"/>) except
+/// where images are too narrow, and for weight gradients where channels are no whole vectors (<see cref="PatchProduct"/>,
+/// <see cref="PatchGradient"/>). The adjoint gathers: a pixel's gradient is a product with the patch of output gradients that meet it.
+/// With a stride, pixels are taken phase by phase (pixel modulo stride), since those of one phase meet the same kernel elements.</remarks>
 internal sealed class CpuConvolution(CpuDevice device) : IConvolutionKernel
 {
     public void Forward(in ConvolutionArguments arguments)

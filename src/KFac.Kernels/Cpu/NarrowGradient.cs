@@ -3,11 +3,13 @@ using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>The gradient of a convolution's weights as <see cref="PatchGradient"/> computes it, for few input channels: the first layer of a network.</summary>
+/// <summary>The gradient of a convolution's weights as <see cref="PatchGradient"/> computes it, for few input channels: the first layer
+/// of a network.</summary>
 /// <remarks>
-/// <see cref="PixelGradient"/> with the sides exchanged: vectors are output channels, and the rows of the register tile are the elements of a line of a patch, channels of all its
-/// taps, which lie side by side in the image. Positions where the patch is cut by an edge are passed apart, with the taps that are left (<see cref="Segment"/>).
-/// Sums of all columns stay in the first-level cache while a task passes over its lines. 3×3 over [128, 3, 32, 32] to 16 channels took 1.8 ms by patches and takes 0.39.
+/// <see cref="PixelGradient"/> with the sides exchanged: vectors are output channels, and the rows of the register tile are the
+/// elements of a line of a patch, channels of all its taps, which lie side by side in the image. Positions where the patch is cut by an
+/// edge are passed apart, with the taps that are left (<see cref="Segment"/>). Sums of all columns stay in the first-level cache while a
+/// task passes over its lines. 3×3 over [128, 3, 32, 32] to 16 channels took 1.8 ms by patches and takes 0.39.
 /// </remarks>
 internal unsafe struct NarrowGradient
 {

@@ -5,16 +5,17 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>The gradient of a convolution's weights as <see cref="PatchGradient"/> computes it, with pixels read where they lie.</summary>
 /// <remarks>
-/// Every tap of the kernel is a product of its own: output gradients at the positions where it meets pixels, not padding, times these pixels. A step of the register tile
-/// (<see cref="PixelTile{TSimd, TVector}"/>) takes adjacent channels of a position and of a pixel, so nothing is packed. All taps pass over some
-/// <see cref="ChunkPositions"/> positions, which stay in the second-level cache with the sums, before the next.
+/// Every tap of the kernel is a product of its own: output gradients at the positions where it meets pixels, not padding, times
+/// these pixels. A step of the register tile (<see cref="PixelTile{TSimd, TVector}"/>) takes adjacent channels of a position and of a
+/// pixel, so nothing is packed. All taps pass over some <see cref="ChunkPositions"/> positions, which stay in the second-level cache
+/// with the sums, before the next.
 /// <para>
-/// A task takes the positions of a part of the lines, and of the output channels so many that their sums stay in the cache. Parts are cut by shape and added in order
-/// (<see cref="GradientSums"/>), so no bit depends on threads.
+/// A task takes the positions of a part of the lines, and of the output channels so many that their sums stay in the cache. Parts
+/// are cut by shape and added in order (<see cref="GradientSums"/>), so no bit depends on threads.
 /// </para>
 /// <para>
-/// Measured on two threads of an AMD EPYC with AVX-512 (480 GF/s), 128 images, by patches and so: 3×3 over 64×32×32 31.1 and 23.8 ms, 128×16×16 27.9 and 21.3,
-/// 256×8×8 27.3 and 20.5. A tile compiled for rows that are adjacent was no faster.
+/// Measured on two threads of an AMD EPYC with AVX-512 (480 GF/s), 128 images, by patches and so: 3×3 over 64×32×32 31.1 and 23.8 ms,
+/// 128×16×16 27.9 and 21.3, 256×8×8 27.3 and 20.5. A tile compiled for rows that are adjacent was no faster.
 /// </para>
 /// </remarks>
 internal unsafe struct PixelGradient

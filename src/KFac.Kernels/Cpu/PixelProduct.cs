@@ -5,19 +5,19 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>Patches times weights as <see cref="PatchProduct"/> computes it, with patches read where they lie in the images.</summary>
 /// <remarks>
-/// A row of a patch is one stretch of memory where pixels of a line lie beside each other, and the patches of the next positions begin a
-/// fixed distance further, so the register tile (<see cref="PixelTile{TSimd, TVector}"/>) takes them as it would take rows of a matrix. Nothing is copied but the
-/// weights, which are packed once. Padding is left out: rows of the kernel beyond the image are skipped, and where a column of
-/// the kernel stands beyond an edge for some positions of a tile, it is added to the other positions apart (<see cref="TapRun"/>). For a 3×3 kernel
-/// that saves 4, 8 and 16% of the arithmetic at 32×32, 16×16 and 8×8 pixels.
+/// A row of a patch is one stretch of memory where pixels of a line lie beside each other, and the patches of the next positions
+/// begin a fixed distance further, so the register tile (<see cref="PixelTile{TSimd, TVector}"/>) takes them as it would take rows of
+/// a matrix. Nothing is copied but the weights, which are packed once. Padding is left out: rows of the kernel beyond the image are
+/// skipped, and where a column of the kernel stands beyond an edge for some positions of a tile, it is added to the other positions
+/// apart (<see cref="TapRun"/>). For a 3×3 kernel that saves 4, 8 and 16% of the arithmetic at 32×32, 16×16 and 8×8 pixels.
 /// <para>
 /// A task takes some lines of positions through the panels of the weights, one after the other; panel and pixels stay in the second-level cache.
 /// The terms of an element are added in an order that depends on its place in the image alone.
 /// </para>
 /// <para>
-/// Measured on two threads of an AMD EPYC with AVX-512 (480 GF/s), 128 images, forward, by patches and so: 3×3 over 64×32×32 28.6 and 22.2 ms, 128×16×16
-/// 25.5 and 20.3, 256×8×8 23.0 and 18.5, that is 87 to 92% of the limit for the arithmetic that is left; stem of 3 channels 2.0 and 0.5 ms. Copying images of few channels
-/// with their padding, which spares the edges, took longer (0.9 ms).
+/// Measured on two threads of an AMD EPYC with AVX-512 (480 GF/s), 128 images, forward, by patches and so: 3×3 over 64×32×32 28.6 and
+/// 22.2 ms, 128×16×16 25.5 and 20.3, 256×8×8 23.0 and 18.5, that is 87 to 92% of the limit for the arithmetic that is left; stem of 3
+/// channels 2.0 and 0.5 ms. Copying images of few channels with their padding, which spares the edges, took longer (0.9 ms).
 /// </para>
 /// </remarks>
 internal unsafe struct PixelProduct

@@ -22,7 +22,8 @@ public static class WeightNorm
 
     /// <summary><c>∂v[r] ← g[r]/‖v[r]‖·(∂W[r] − (∂W[r]·v[r]/‖v[r]‖²)·v[r]) + beta·∂v[r]</c> and
     /// <c>∂g[r] ← ∂W[r]·v[r]/‖v[r]‖ + beta·∂g[r]</c>.</summary>
-    /// <remarks>Error in ∂v: <c>γ(5)·|g|/‖v‖·(|∂W| + d·|v|/‖v‖²) + γ(2)·|beta·∂v|</c> with <c>d = Σ|∂W∘v|</c> of the row; in ∂g <c>γ(2)</c> of <c>d/‖v‖ + |beta·∂g|</c>.</remarks>
+    /// <remarks>Error in ∂v: <c>γ(5)·|g|/‖v‖·(|∂W| + d·|v|/‖v‖²) + γ(2)·|beta·∂v|</c> with <c>d = Σ|∂W∘v|</c> of the row; in ∂g
+    /// <c>γ(2)</c> of <c>d/‖v‖ + |beta·∂g|</c>.</remarks>
     /// <param name="v">[N, P], as the forward pass was given it.</param>
     /// <param name="gain">g, [N]; empty for rows of length 1.</param>
     /// <param name="weightGradient">∂W, [N, P].</param>
