@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="WeightNorm"/> on the CPU: a few rows a task, each read once for its sums in float64 and once to be scaled.</summary>
+/// <summary><see cref="WeightNorm"/> on the CPU: a few rows a task, each read for its sums in float64, and again to be scaled.</summary>
 internal sealed unsafe class CpuWeightNorm(CpuDevice device) : IWeightNormKernel
 {
     public void Forward(MatrixView<float> v, VectorView<float> gain, MatrixView<float> weight)
