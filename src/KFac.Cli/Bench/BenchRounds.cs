@@ -11,6 +11,9 @@ namespace KFac.Cli;
 internal sealed class BenchRounds(
     DeviceStream stream, LimitMeter limits, int count, double seconds, PeerProcess? peer, CancellationToken cancellation)
 {
+    /// <summary>Threads of the peer look for more work for some milliseconds after a round, and would take a core from ours.</summary>
+    private static readonly TimeSpan _peerSettles = TimeSpan.FromMilliseconds(20);
+
     /// <returns>Seconds of one unit of work, medians over rounds; the peer's is null without one. The limits are the best of the rounds.</returns>
     public (double Ours, double? Peer, MachineLimits Limits) Measure(BenchCase each)
     {
@@ -19,12 +22,12 @@ internal sealed class BenchRounds(
         PeerProcess? other = peer?.Prepare(each) == true ? peer : null;
         limits.Restart();
         Round(each);
-        other?.Round(seconds);
+        RoundOf(other);
         for (int round = 0; round < count; round++)
         {
             limits.Round();
             ours[round] = Round(each);
-            peers[round] = other?.Round(seconds) ?? 0;
+            peers[round] = RoundOf(other);
         }
 
         limits.Round();
@@ -37,6 +40,18 @@ internal sealed class BenchRounds(
     {
         double[] sorted = [.. values.Order()];
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+
+    private double RoundOf(PeerProcess? other)
+    {
+        if (other is null)
+        {
+            return 0;
+        }
+
+        double time = other.Round(seconds);
+        cancellation.WaitHandle.WaitOne(_peerSettles);
+        return time;
     }
 
     private double Round(BenchCase each)
