@@ -18,7 +18,7 @@ internal sealed class BenchStepCommand : BenchCommand
 
     private readonly Option<bool> _phases = new("--phases")
     {
-        Description = "Also time the parts of a step: forward, backward, curvature pass, factors, inverses, precondition, update.",
+        Description = "Also time the parts of a step: forward, backward, curvature pass, factors, inverses, precondition, update, other.",
     };
 
     public BenchStepCommand()

@@ -31,7 +31,7 @@ internal sealed class TrainCommand : KfacCommand
 
     private readonly Option<bool> _summary = new("--summary")
     {
-        Description = "Print layers, parameters, factor sizes and the memory that training takes, and don't train.",
+        Description = "Print layers, parameters, factor sizes and the memory that training takes, and don't train; it needs no device, so --device and --threads change nothing.",
     };
 
     private readonly Option<bool> _grid = new("--grid")

@@ -4,22 +4,24 @@ namespace KFac.Engine;
 
 /// <summary>Collects searches for NaN and infinity, and names the first that found one when asked.</summary>
 /// <remarks>The searches of a whole step are read back together, so a device is waited for once. That of all gradients has a place
-/// of its own, since captures may be replayed that do not pass through this object again.</remarks>
+/// of its own, since captures may be replayed that do not pass through this object again. Room for more searches is added beside what
+/// there is: recorded searches go on writing where they wrote, and captures that are recorded find the room that they took when they
+/// were given before.</remarks>
 internal sealed class NonFiniteGuard : IDisposable
 {
     private readonly DeviceStream _stream;
     private readonly Arena _arena;
-    private readonly VectorView<long> _found;
-    private readonly long[] _host;
-    private readonly (string Layer, string Quantity, int Columns)[] _searched;
+    private readonly List<VectorView<long>> _found;
+    private long[] _host;
+    private (string Layer, string Quantity, int Columns)[] _searched;
     private ParameterSet? _gradients;
 
-    /// <param name="capacity">Searches of captures between two readings; more are read in between.</param>
+    /// <param name="capacity">Searches of captures between two readings, at least 1; more make room for as many again.</param>
     public NonFiniteGuard(DeviceStream stream, int capacity)
     {
         _stream = stream;
         _arena = new Arena(stream.Device);
-        _found = _arena.Vector<long>(1 + capacity);
+        _found = [_arena.Vector<long>(1 + capacity)];
         _host = new long[1 + capacity];
         _searched = new (string, string, int)[capacity];
     }
@@ -36,17 +38,17 @@ internal sealed class NonFiniteGuard : IDisposable
     {
         if (Count == _searched.Length)
         {
-            ThrowIfFound();
+            Grow();
         }
 
-        Reduction.FirstNonFinite(_stream, matrix, _found.Slice(1 + Count, 1));
+        Reduction.FirstNonFinite(_stream, matrix, Place(1 + Count));
         _searched[Count++] = (layer, quantity, matrix.Columns);
     }
 
     /// <summary>Searches all gradients; what is found is named by its parameter, and before anything else.</summary>
     public void SearchGradients(ParameterSet parameters)
     {
-        Reduction.FirstNonFinite(_stream, parameters.Gradients.AsMatrix(1, parameters.Gradients.Length), _found.Slice(0, 1));
+        Reduction.FirstNonFinite(_stream, parameters.Gradients.AsMatrix(1, parameters.Gradients.Length), Place(0));
         _gradients = parameters;
     }
 
@@ -60,10 +62,10 @@ internal sealed class NonFiniteGuard : IDisposable
             return;
         }
 
-        _stream.Download(_found.Slice(0, 1 + count), _host.AsSpan(0, 1 + count));
+        Download(1 + count);
         if (gradients is not null && _host[0] != Reduction.None)
         {
-            throw GradientCheck.Locate(gradients.Blocks, _host[0]);
+            throw Locate(gradients.Blocks, _host[0]);
         }
 
         for (int i = 0; i < count; i++)
@@ -77,4 +79,41 @@ internal sealed class NonFiniteGuard : IDisposable
     }
 
     public void Dispose() => _arena.Dispose();
+
+    private static NonFiniteCaptureException Locate(IReadOnlyList<ParameterBlock> blocks, long index)
+    {
+        ParameterBlock block = blocks.Last(block => block.Offset <= index);
+        long inside = index - block.Offset;
+        return new NonFiniteCaptureException(block.Name, "weight gradients", inside / block.Columns, inside % block.Columns);
+    }
+
+    private void Grow()
+    {
+        int more = _searched.Length;
+        _found.Add(_arena.Vector<long>(more));
+        Array.Resize(ref _searched, _searched.Length + more);
+        Array.Resize(ref _host, _host.Length + more);
+    }
+
+    private VectorView<long> Place(int index)
+    {
+        int part = 0;
+        for (; index >= _found[part].Length; part++)
+        {
+            index -= _found[part].Length;
+        }
+
+        return _found[part].Slice(index, 1);
+    }
+
+    private void Download(int count)
+    {
+        int first = 0;
+        for (int part = 0; first < count; part++)
+        {
+            int length = Math.Min(_found[part].Length, count - first);
+            _stream.Download(_found[part].Slice(0, length), _host.AsSpan(first, length));
+            first += length;
+        }
+    }
 }

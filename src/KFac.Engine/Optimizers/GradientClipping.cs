@@ -8,7 +8,7 @@ public sealed class GradientClipping : IDisposable
     private readonly DeviceStream _stream;
     private readonly Arena _arena;
     private readonly VectorView<double> _square;
-    private readonly GradientCheck _check;
+    private readonly NonFiniteGuard _guard;
 
     /// <summary>Clips to <paramref name="maximumNorm"/>.</summary>
     /// <param name="maximumNorm">c, above 0.</param>
@@ -20,7 +20,7 @@ public sealed class GradientClipping : IDisposable
         _stream = device.DefaultStream;
         _arena = new Arena(device);
         _square = _arena.Vector<double>(1);
-        _check = new GradientCheck(_stream, _arena);
+        _guard = new NonFiniteGuard(_stream, 1);
         MaximumNorm = maximumNorm;
     }
 
@@ -41,7 +41,8 @@ public sealed class GradientClipping : IDisposable
         double norm = Math.Sqrt(_stream.Read(_square));
         if (!double.IsFinite(norm))
         {
-            _check.ThrowIfNotFinite(parameters);
+            _guard.SearchGradients(parameters);
+            _guard.ThrowIfFound();
         }
 
         float factor = (float)(MaximumNorm / norm);
@@ -58,5 +59,9 @@ public sealed class GradientClipping : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _arena.Dispose();
+    public void Dispose()
+    {
+        _guard.Dispose();
+        _arena.Dispose();
+    }
 }

@@ -4,7 +4,7 @@ namespace KFac.Nn;
 /// <remarks>
 /// GPT-2 as nanoGPT and Hugging Face save it (<c>h.0.attn.c_attn.weight</c>, the latter with linear weights transposed), ViT as timm does
 /// (<c>blocks.0.attn.qkv.weight</c>), and PyTorch's parametrised weight normalisation (<c>parametrizations.weight.original0</c>). Names that
-/// are none of these stay as they are; attention masks, counts of batches and an output projection that is tied are left out.
+/// are none of these stay as they are; counts of batches are left out, and of GPT-2 attention masks and an output projection that is tied.
 /// Activations and constants stay the network's own: published GPT-2 weights were trained with the tanh form of GELU, timm's with an
 /// epsilon of 1e-6 in norms, so outputs differ slightly from theirs.
 /// </remarks>
@@ -59,7 +59,7 @@ internal static class ForeignLayout
             IEnumerable<SafetensorsTensor> renamed = gpt is not null ? OfGpt(path, tensor, isTransposed) : isVit ? OfVit(path, tensor) : [OfPyTorch(tensor)];
             foreach (SafetensorsTensor own in renamed)
             {
-                if (wanted.Contains(own.Name) || !MayBeLeftOut(own.Name))
+                if (wanted.Contains(own.Name) || !MayBeLeftOut(own.Name, gpt is not null))
                 {
                     yield return own;
                 }
@@ -67,11 +67,12 @@ internal static class ForeignLayout
         }
     }
 
-    private static bool MayBeLeftOut(string name) =>
-        name == "head.weight"
-        || name.EndsWith(".num_batches_tracked", StringComparison.Ordinal)
-        || name.EndsWith(".attn.bias", StringComparison.Ordinal)
-        || name.EndsWith(".attn.masked_bias", StringComparison.Ordinal);
+    private static bool MayBeLeftOut(string name, bool isGpt) =>
+        name.EndsWith(".num_batches_tracked", StringComparison.Ordinal)
+        || (isGpt
+            && (name == "head.weight"
+                || name.EndsWith(".attn.bias", StringComparison.Ordinal)
+                || name.EndsWith(".attn.masked_bias", StringComparison.Ordinal)));
 
     private static SafetensorsTensor OfPyTorch(SafetensorsTensor tensor) => tensor with
     {

@@ -25,6 +25,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     private Variable _output;
     private LossEvaluation _evaluation;
     private State _state;
+    private long _evaluations;
 
     /// <summary>Allocates and initialises the parameters of a module tree.</summary>
     /// <param name="device">Where the network lives; its default stream is used.</param>
@@ -96,7 +97,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
 
     /// <summary>What recordings of passes depend on.</summary>
     internal TapeMark Mark => new(
-        _tape.Generation, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training, RandomKey.Seed);
+        _tape.Generation, _evaluations, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training, RandomKey.Seed);
 
     /// <summary>Takes note that the recorded pass was replayed.</summary>
     internal void Replayed() => _tape.Replayed();
@@ -116,7 +117,9 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         _state == State.Evaluated && _evaluation.Targets.Terms > 0 ? _evaluation.Targets.Terms : Output.Value.Rows;
 
     /// <inheritdoc/>
-    public ulong? PassMark => ((ulong)Mark.Generation << 40) ^ (ulong)(Mark.Bytes >> 6);
+    /// <remarks>Targets that are set once more are evaluated in other memory, and may have other terms. Both counts only grow, so their sum
+    /// is another after either.</remarks>
+    public ulong? PassMark => ((ulong)(Mark.Generation + Mark.Evaluations) << 40) ^ (ulong)(Mark.Bytes >> 6);
 
     /// <summary>The output of the last forward pass, [M, …, C]; valid until the next one.</summary>
     /// <exception cref="InvalidOperationException">There was no forward pass.</exception>
@@ -173,6 +176,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     {
         _evaluation = _loss.Evaluate(_stream, _tape.Memory, Output.Value, targets);
         _state = State.Evaluated;
+        _evaluations++;
     }
 
     /// <summary>The loss, averaged over all <see cref="LossTerms"/>; waits for the device.</summary>

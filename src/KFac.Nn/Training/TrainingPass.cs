@@ -108,7 +108,8 @@ public sealed class TrainingPass : IDisposable
 
 /// <summary>What a recorded pass depends on: it may be replayed while this is the same.</summary>
 /// <param name="Generation">Counts the forward passes.</param>
+/// <param name="Evaluations">Counts the evaluations of the loss, each of which has memory of its own until the next forward pass.</param>
 /// <param name="Bytes">Memory of the tape, which grows where a pass needs more; only then do addresses change.</param>
 /// <param name="Training">Whether forward passes train.</param>
 /// <param name="Seed">Of the random numbers.</param>
-internal readonly record struct TapeMark(int Generation, long Bytes, bool Training, ulong Seed);
+internal readonly record struct TapeMark(int Generation, long Evaluations, long Bytes, bool Training, ulong Seed);

@@ -26,6 +26,7 @@ public class ParameterFileTests
     [InlineData("n.weight", null, "has no tensor 'n.weight'; wanted one of shape [3]")]
     [InlineData("b.weight", new[] { 3, 1 }, "tensor 'b.weight' has shape [3, 1]; wanted [1, 3]")]
     [InlineData("extra", new[] { 1 }, "holds 'extra', which the network lacks")]
+    [InlineData("head.weight", new[] { 4, 3 }, "holds 'head.weight', which the network lacks")]
     public void Files_that_do_not_fit_are_refused_and_change_nothing(string name, int[]? shape, string message)
     {
         using var directory = new TemporaryDirectory();

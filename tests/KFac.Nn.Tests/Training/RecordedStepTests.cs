@@ -115,6 +115,44 @@ public sealed class RecordedStepTests
         Assert.All(hand.Values(), value => Assert.True(float.IsFinite(value)));
     }
 
+    [SkippableTheory]
+    [MemberData(nameof(TestDevice.Cuda), MemberType = typeof(TestDevice))]
+    public void Targets_that_are_set_again_on_one_forward_pass_are_those_that_count(string key)
+    {
+        (float[] expected, double[] expectedLosses) = Retargeted(key, graphs: false);
+        (float[] values, double[] losses) = Retargeted(key, graphs: true);
+        Assert.Equal(expectedLosses, losses);
+        Assert.Equal(expected, values);
+
+        static (float[] Values, double[] Losses) Retargeted(string key, bool graphs)
+        {
+            using var hand = new Hand(TestDevice.OpenCuda(key, new DeviceOptions { Graphs = graphs }));
+            var losses = new List<double>();
+            for (int step = 0; step < 4; step++)
+            {
+                hand.Pass(step, 24);
+                hand.Update();
+            }
+
+            // Each time fewer rows have a target.
+            for (int masked = 0; masked < 6; masked++)
+            {
+                hand.Retarget(masked);
+                hand.Update();
+                losses.Add(hand.Loss());
+            }
+
+            for (int step = 4; step < 8; step++)
+            {
+                hand.Pass(step, 24);
+                hand.Update();
+                losses.Add(hand.Loss());
+            }
+
+            return (hand.Values(), [.. losses]);
+        }
+    }
+
     private static Course Train(string name, string rule, Device device)
     {
         using (device)
@@ -157,10 +195,12 @@ public sealed class RecordedStepTests
         private readonly Network _network;
         private readonly MiniBatch _batch;
         private readonly TrainingPass _pass;
+        private readonly Arena _targets;
 
         public Hand(Device device)
         {
             _device = device;
+            _targets = new Arena(device);
             (Workload workload, TrainingProblem problem) = SmallWorkload.Make("perceptron");
             _network = problem.CreateNetwork(device, 5);
             _batch = problem.CreateBatch(device.DefaultStream, workload.BatchSize);
@@ -177,6 +217,18 @@ public sealed class RecordedStepTests
             _batch.FillForTraining([.. Enumerable.Range(step, count)], new PhiloxKey(1, (ulong)step));
             _pass.Run(Optimizer.TrainingPassSink);
         }
+
+        /// <summary>Other labels for the outputs there are, none for the first rows, and their gradients.</summary>
+        public void Retarget(int masked)
+        {
+            int rows = _network.Output.Value.Rows;
+            int[] labels = [.. Enumerable.Range(0, rows).Select(row => row < masked ? Targets.Masked : (row + masked) % 4)];
+            Targets targets = Targets.FromLabels(_device.DefaultStream, _targets, labels, 4) with { Terms = rows - masked };
+            _network.SetTargets(targets);
+            _network.Backward(Optimizer.TrainingPassSink);
+        }
+
+        public double Loss() => _network.MeanLoss();
 
         public void Update() => Optimizer.Step(_network, _network.Parameters, 0.05);
 
@@ -203,6 +255,7 @@ public sealed class RecordedStepTests
             _pass.Dispose();
             _batch.Dispose();
             _network.Dispose();
+            _targets.Dispose();
             _device.Dispose();
         }
     }
