@@ -268,7 +268,10 @@ public sealed class BenchCommandTests : IDisposable
     {
         CommandResult result = _kfac.Run(["bench", "factors", "--conv", "2,128,16,16,3,1,1", "--segments", "512,20,30,300", .. _quick]);
         string[] lines = result.Output.Split(Environment.NewLine);
-        Assert.All(lines, static line => Assert.True(line.Length <= 80, line));
+
+        // A busy machine is told in a sentence, which a terminal wraps.
+        Assert.All(
+            lines.Where(static line => !line.StartsWith("warning:", StringComparison.Ordinal)), static line => Assert.True(line.Length <= 80, line));
         Assert.Contains(lines, static line => line.Contains("conv expand", StringComparison.Ordinal) && line.Contains("2,128,16,16,3,1,1", StringComparison.Ordinal) && line.TrimEnd().EndsWith('%'));
     }
 
