@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using KFac.Cli;
 using KFac.Kernels;
 
 namespace KFac.Bench;
@@ -16,7 +17,7 @@ public class DampedInverseBatchBenchmarks : IDisposable
     {
         _device = Device.Open("cpu");
         _arena = new Arena(_device);
-        _items = [.. Sizes().Select(Covariance)];
+        _items = [.. FactorSets.Sizes("wrn16-4").Select(Covariance)];
         _status = _arena.Vector<int>(_items.Length);
     }
 
@@ -38,20 +39,6 @@ public class DampedInverseBatchBenchmarks : IDisposable
         _arena.Dispose();
         _device.Dispose();
         GC.SuppressFinalize(this);
-    }
-
-    private static IEnumerable<int> Sizes()
-    {
-        List<int> sizes = [27, 16];
-        int inputs = 16;
-        foreach (int outputs in new[] { 64, 128, 256 })
-        {
-            sizes.AddRange([9 * inputs, outputs, 9 * outputs, outputs, inputs, outputs]);
-            sizes.AddRange([9 * outputs, outputs, 9 * outputs, outputs]);
-            inputs = outputs;
-        }
-
-        return [.. sizes, inputs + 1, 10];
     }
 
     private DampedInverseItem Covariance(int size, int seed)

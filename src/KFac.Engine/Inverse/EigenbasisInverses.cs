@@ -26,7 +26,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
 
     private readonly Basis[] _bases;
     private readonly Basis[] _spares;
-    private readonly ulong[] _swaps;
+    private readonly bool[] _swapped;
     private readonly long[] _isGood;
     private readonly long[] _waits;
     private readonly long[] _waited;
@@ -51,7 +51,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         int slots = 2 * layers.Count;
         _bases = new Basis[slots];
         _spares = new Basis[slots];
-        _swaps = new ulong[slots];
+        _swapped = new bool[slots];
         _isGood = new long[slots];
         _waits = new long[slots];
         _waited = new long[slots];
@@ -93,7 +93,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
             ulong mark = 0;
             for (int slot = 0; slot < _bases.Length; slot++)
             {
-                mark = StepRecorder.Mix(mark, _swaps[slot] % 2);
+                mark = StepRecorder.Mix(mark, _swapped[slot] ? 1UL : 0);
             }
 
             foreach (double damping in _dampings)
@@ -248,7 +248,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
     private void Accept(int slot)
     {
         (_bases[slot], _spares[slot]) = (_spares[slot], _bases[slot]);
-        _swaps[slot]++;
+        _swapped[slot] ^= true;
         _isGood[slot] = 1;
         MatrixView<float> values = AsRow(_bases[slot].Values);
         Activation.Forward(Stream, ActivationKind.Relu, values, values);

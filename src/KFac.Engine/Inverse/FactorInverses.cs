@@ -20,7 +20,7 @@ internal sealed class FactorInverses : KroneckerInverses
     private readonly DiagonalFactor?[] _diagonals;
     private readonly MatrixView<float>[] _inverses;
     private readonly MatrixView<float>[] _spares;
-    private readonly ulong[] _swaps;
+    private readonly bool[] _swapped;
     private readonly long[] _isGood;
     private readonly double[] _dampings;
     private readonly TraceReader _traces;
@@ -41,7 +41,7 @@ internal sealed class FactorInverses : KroneckerInverses
         _diagonals = new DiagonalFactor?[slots];
         _inverses = new MatrixView<float>[slots];
         _spares = new MatrixView<float>[slots];
-        _swaps = new ulong[slots];
+        _swapped = new bool[slots];
         _isGood = new long[slots];
         _dampings = new double[slots];
         _items = new DampedInverseItem[slots];
@@ -79,7 +79,7 @@ internal sealed class FactorInverses : KroneckerInverses
                     return null;
                 }
 
-                mark = StepRecorder.Mix(mark, _diagonals[slot]?.Mark ?? _swaps[slot] % 2);
+                mark = StepRecorder.Mix(mark, _diagonals[slot]?.Mark ?? (_swapped[slot] ? 1UL : 0));
             }
 
             return mark;
@@ -332,7 +332,7 @@ internal sealed class FactorInverses : KroneckerInverses
                 if (!_dual.Accept(slot, _dampings[slot]))
                 {
                     (_inverses[slot], _spares[slot]) = (_spares[slot], _inverses[slot]);
-                    _swaps[slot]++;
+                    _swapped[slot] ^= true;
                 }
 
                 _isGood[slot] = 1;

@@ -3,23 +3,11 @@
 // when the copy starts, shows.
 #pragma once
 
+#include "host_barrier.h"
+
 #define KFAC_ARGUMENTS_ADDRESS(name, Arguments, address) const Arguments* const address = &args
 
 namespace kfac_host {
-
-struct BulkCopy {
-    void (*perform)(const BulkCopy& copy);
-    void* barrier;
-    float* destination;
-    const TensorMap* map;
-    int column, row, matrix, bytes;
-};
-
-// memory_barrier.cpp.
-void init_barrier(void* barrier, unsigned arrivals);
-void arrive_at(void* barrier, unsigned bytes, const char* file, int line);
-void wait_at(void* barrier, unsigned parity, const char* file, int line);
-void start_bulk_copy(const BulkCopy& copy);
 
 // As HostRuntime.EncodeTensorMap writes it. Lengths in elements, distances in bytes.
 struct HostTensorMap {

@@ -2,29 +2,14 @@
 #include "memory_barrier.h"
 
 #include "block.h"
+#include "host_barrier.h"
 #include "host_block.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <vector>
 
-struct TensorMap;
-
 namespace kfac_host {
-
-// As in host_bulk_copy.h.
-struct BulkCopy {
-    void (*perform)(const BulkCopy& copy);
-    void* barrier;
-    float* destination;
-    const TensorMap* map;
-    int column, row, matrix, bytes;
-};
-
-void init_barrier(void* barrier, unsigned arrivals);
-void arrive_at(void* barrier, unsigned bytes, const char* file, int line);
-void wait_at(void* barrier, unsigned parity, const char* file, int line);
-void start_bulk_copy(const BulkCopy& copy);
 
 namespace {
 
