@@ -15,6 +15,29 @@ internal static class OptionFactory
         Required = true,
     };
 
+    /// <summary>A file or directory that may be left out; null then.</summary>
+    public static Option<string?> OptionalPath(string name, string description, string helpName = "FILE") => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
+    };
+
+    /// <summary>A number of things that may be left out; at least 1.</summary>
+    public static Option<int?> Count(string name, string description, string helpName = "N") =>
+        OptionalNumber<int>(name, helpName, description, static value => value >= 1, "a whole number, at least 1");
+
+    /// <summary>A finite number above 0 that may be left out.</summary>
+    public static Option<double?> Positive(string name, string helpName, string description) => OptionalNumber<double>(
+        name, helpName, description, static value => value > 0 && double.IsFinite(value), "a finite number above 0");
+
+    /// <summary>A finite number, at least 0, that may be left out.</summary>
+    public static Option<double?> NonNegative(string name, string helpName, string description) => OptionalNumber<double>(
+        name, helpName, description, static value => value >= 0 && double.IsFinite(value), "a finite number, at least 0");
+
+    /// <summary>A number from 0 to less than 1 that may be left out: momentum, averages.</summary>
+    public static Option<double?> Fraction(string name, string helpName, string description) => OptionalNumber<double>(
+        name, helpName, description, static value => value is >= 0 and < 1, "at least 0 and less than 1");
+
     /// <summary>One of a few words.</summary>
     public static Option<string> Choice(string name, string description, string defaultValue, params string[] values)
     {

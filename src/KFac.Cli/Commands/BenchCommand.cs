@@ -11,11 +11,8 @@ namespace KFac.Cli;
 /// is null, see <see cref="BenchMeasurement"/>. The file of <c>--out</c> holds the same and <c>environment</c>.</remarks>
 internal abstract class BenchCommand : KfacCommand
 {
-    private readonly Option<string?> _out = new("--out")
-    {
-        Description = "Write the result as JSON with its environment: processor, versions, date, command.",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _out = OptionFactory.OptionalPath(
+        "--out", "Write the result as JSON with its environment: processor, versions, date, command.");
 
     private readonly Option<string?> _against = new("--against")
     {

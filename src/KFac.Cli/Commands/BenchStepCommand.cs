@@ -8,13 +8,7 @@ namespace KFac.Cli;
 /// expand where they differ, and elsewhere also without moving averages.</summary>
 internal sealed class BenchStepCommand : BenchCommand
 {
-    private readonly Argument<string> _workload = new("WORKLOAD")
-    {
-        Description = string.Join(" or ", Workload.All.Select(static workload => workload.Name)) + ".",
-    };
-
-    private readonly Option<int?> _batch = OptionFactory.OptionalNumber<int>(
-        "--batch", "N", "Examples in the mini-batch.", static value => value >= 1, "a whole number, at least 1");
+    private readonly WorkloadArguments _workload = new();
 
     private readonly Option<bool> _phases = new("--phases")
     {
@@ -24,16 +18,14 @@ internal sealed class BenchStepCommand : BenchCommand
     public BenchStepCommand()
         : base("step", "Time training steps: SGD, and K-FAC with one Monte-Carlo sample.")
     {
-        Add(_workload);
-        Add(_batch);
+        _workload.AddTo(this);
         Add(_phases);
     }
 
     /// <inheritdoc/>
     protected override IReadOnlyList<Func<Device, BenchCase>> Cases(CommandContext context)
     {
-        Workload workload = Find(context.Required(_workload));
-        workload = workload with { BatchSize = context.Get(_batch) ?? workload.BatchSize };
+        Workload workload = _workload.Read(context);
         TrainingProblem problem = workload.Load(null, context.Seed);
         if (workload.BatchSize > problem.CountOf(DataPart.Train))
         {
@@ -46,17 +38,5 @@ internal sealed class BenchStepCommand : BenchCommand
             .. StepVariant.All(workload.SharesWeights).Select(
                 variant => (Func<Device, BenchCase>)(device => new StepCase(device, workload, problem, variant, context.Seed, phases))),
         ];
-    }
-
-    private static Workload Find(string name)
-    {
-        try
-        {
-            return Workload.Find(name);
-        }
-        catch (ArgumentException failure)
-        {
-            throw new UsageException(failure.Message);
-        }
     }
 }

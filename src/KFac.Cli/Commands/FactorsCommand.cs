@@ -22,14 +22,11 @@ internal sealed class FactorsCommand : KfacCommand
     private readonly Option<string> _approximation = OptionFactory.Choice(
         "--approx", "K-FAC-expand or K-FAC-reduce; the same without sharing.", "expand", "expand", "reduce");
 
-    private readonly Option<string?> _segments = new("--segments")
-    {
-        Description = "Example index of each row, .npy int32 or int64, non-decreasing.",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _segments = OptionFactory.OptionalPath(
+        "--segments", "Example index of each row, .npy int32 or int64, non-decreasing.");
 
-    private readonly Option<int?> _examples = OptionFactory.OptionalNumber<int>(
-        "--examples", "M", "Number of ragged examples, where the last ones have no rows.", static value => value >= 1, "a whole number, at least 1");
+    private readonly Option<int?> _examples = OptionFactory.Count(
+        "--examples", "Number of ragged examples, where the last ones have no rows.", "M");
 
     private readonly Option<ConvolutionSettings?> _convolution = OptionFactory.OptionalText(
         "--conv", "The layer is a convolution.", ConvolutionSettings.Parse, ConvolutionSettings.Syntax);

@@ -16,18 +16,9 @@ namespace KFac.Cli;
 /// </remarks>
 internal sealed class TrainCommand : KfacCommand
 {
-    private readonly Argument<string> _workload = new("WORKLOAD")
-    {
-        Description = string.Join(" or ", Workload.All.Select(static workload => workload.Name)) + ".",
-    };
-
     private readonly TrainArguments _arguments = new();
 
-    private readonly Option<string?> _plot = new("--plot")
-    {
-        Description = "Draw the metrics as SVG.",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _plot = OptionFactory.OptionalPath("--plot", "Draw the metrics as SVG.");
 
     private readonly Option<bool> _summary = new("--summary")
     {
@@ -40,13 +31,11 @@ internal sealed class TrainCommand : KfacCommand
             + "the steps they need. Takes about ten minutes on two cores at its default size.",
     };
 
-    private readonly Option<int?> _gridSteps = OptionFactory.OptionalNumber<int>(
-        "--grid-steps", "N", "Steps of each run of the grid.", static value => value >= 1, "a whole number, at least 1");
+    private readonly Option<int?> _gridSteps = OptionFactory.Count("--grid-steps", "Steps of each run of the grid.");
 
     public TrainCommand()
         : base("train", "Train a network, on real data or on data that the program makes.")
     {
-        Add(_workload);
         _arguments.AddTo(this);
         Add(_plot);
         Add(_summary);
@@ -57,7 +46,7 @@ internal sealed class TrainCommand : KfacCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        Workload workload = _arguments.ReadWorkload(context, context.Required(_workload));
+        Workload workload = _arguments.ReadWorkload(context);
         if (context.Get(_summary))
         {
             return TrainSummary.Run(context, workload, _arguments.DataDirectory(context));

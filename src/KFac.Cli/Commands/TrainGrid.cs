@@ -41,21 +41,13 @@ internal static class TrainGrid
         return ExitCode.Success;
     }
 
-    private static TuningOptions ReadOptions(CommandContext context, PerceptronWorkload workload, int? steps, int? interval)
+    private static TuningOptions ReadOptions(CommandContext context, PerceptronWorkload workload, int? steps, int? interval) => UsageException.Of(() =>
     {
         var options = new TuningOptions { Workload = workload, Seed = context.Seed };
         options = options with { Steps = steps ?? options.Steps, EvaluationInterval = interval ?? options.EvaluationInterval };
-        try
-        {
-            options.Validate();
-        }
-        catch (ArgumentException failure)
-        {
-            throw new UsageException(failure.Message);
-        }
-
+        options.Validate();
         return options;
-    }
+    });
 
     private static void Print(IAnsiConsole console, GridReport report, TuningResult result)
     {

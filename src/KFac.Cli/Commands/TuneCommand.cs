@@ -11,38 +11,30 @@ namespace KFac.Cli;
 /// <remarks>JSON: see <see cref="TuneReport"/>. A run that diverged has a null <c>best</c>.</remarks>
 internal sealed class TuneCommand : KfacCommand
 {
-    private readonly Argument<string> _workload = new("WORKLOAD")
-    {
-        Description = string.Join(" or ", Workload.All.Select(static workload => workload.Name)) + ".",
-    };
-
-    private readonly Option<string?> _data = new("--data") { Description = "Directory of the workload's data; data is made when absent.", HelpName = "DIR" };
-    private readonly Option<int?> _batch = Count("--batch", "Examples in a mini-batch.");
-    private readonly Option<int?> _trials = Count("--trials", "Trials of every optimizer.");
-    private readonly Option<int?> _steps = Count("--steps", "Steps of a reference optimizer's runs.");
-    private readonly Option<int?> _evaluateEvery = Count("--evaluate-every", "Steps between evaluations.");
-    private readonly Option<int?> _repetitions = Count("--repetitions", "Runs of each finalist with new seeds.");
-    private readonly Option<int?> _finalists = Count("--finalists", "Best trials of each optimizer that are repeated.");
+    private readonly WorkloadArguments _workload = new();
+    private readonly Option<string?> _data = OptionFactory.OptionalPath("--data", "Directory of the workload's data; data is made when absent.", "DIR");
+    private readonly Option<int?> _trials = OptionFactory.Count("--trials", "Trials of every optimizer.");
+    private readonly Option<int?> _steps = OptionFactory.Count("--steps", "Steps of a reference optimizer's runs.");
+    private readonly Option<int?> _evaluateEvery = OptionFactory.Count("--evaluate-every", "Steps between evaluations.");
+    private readonly Option<int?> _repetitions = OptionFactory.Count("--repetitions", "Runs of each finalist with new seeds.");
+    private readonly Option<int?> _finalists = OptionFactory.Count("--finalists", "Best trials of each optimizer that are repeated.");
 
     private readonly Option<double?> _share = OptionFactory.OptionalNumber<double>(
         "--kfac-share", "S", "K-FAC's steps and schedule as a share of the others'.", static value => value is > 0 and <= 1, "above 0 and at most 1");
 
-    private readonly Option<double?> _gradientClip = OptionFactory.OptionalNumber<double>(
-        "--gradient-clip", "C", "Largest norm of the gradient.", static value => value > 0 && double.IsFinite(value), "a finite number above 0");
-
+    private readonly Option<double?> _gradientClip = OptionFactory.Positive("--gradient-clip", "C", "Largest norm of the gradient.");
     private readonly Option<string?> _metric = new("--metric") { Description = "What to search for, for example validationAccuracy.", HelpName = "METRIC" };
-    private readonly Option<string?> _out = new("--out") { Description = "Write the result as JSON.", HelpName = "FILE" };
-    private readonly Option<string?> _plot = new("--plot") { Description = "Draw each optimizer's course as SVG.", HelpName = "FILE" };
+    private readonly Option<string?> _out = OptionFactory.OptionalPath("--out", "Write the result as JSON.");
+    private readonly Option<string?> _plot = OptionFactory.OptionalPath("--plot", "Draw each optimizer's course as SVG.");
 
     public TuneCommand()
         : base("tune", "Tune Nesterov, AdamW and NAdamW, let the best of them set a validation target, and time K-FAC to it.")
     {
-        foreach (Option option in (Option[])[_data, _batch, _metric, _trials, _steps, _share, _gradientClip, _evaluateEvery, _finalists, _repetitions, _out, _plot])
+        _workload.AddTo(this);
+        foreach (Option option in (Option[])[_data, _metric, _trials, _steps, _share, _gradientClip, _evaluateEvery, _finalists, _repetitions, _out, _plot])
         {
             Add(option);
         }
-
-        Add(_workload);
     }
 
     /// <inheritdoc/>
@@ -74,9 +66,6 @@ internal sealed class TuneCommand : KfacCommand
         return ExitCode.Success;
     }
 
-    private static Option<int?> Count(string name, string description) =>
-        OptionFactory.OptionalNumber<int>(name, "N", description, static value => value >= 1, "a whole number, at least 1");
-
     private static void Print(IAnsiConsole console, TuneReport report)
     {
         Table table = new Table().Border(TableBorder.Simple).AddColumns(
@@ -97,30 +86,21 @@ internal sealed class TuneCommand : KfacCommand
         console.WriteLine(FormattableString.Invariant($"The target was set by {report.Reference}, the median of {report.Repetitions} runs."));
     }
 
-    private TargetSearchOptions ReadOptions(CommandContext context)
+    private TargetSearchOptions ReadOptions(CommandContext context) => UsageException.Of(() =>
     {
-        try
+        var options = new TargetSearchOptions { Workload = _workload.Read(context), Seed = context.Seed };
+        options = options with
         {
-            Workload workload = Workload.Find(context.Required(_workload));
-            workload = workload with { BatchSize = context.Get(_batch) ?? workload.BatchSize };
-            var options = new TargetSearchOptions { Workload = workload, Seed = context.Seed };
-            options = options with
-            {
-                Metric = context.Get(_metric),
-                Trials = context.Get(_trials) ?? options.Trials,
-                Steps = context.Get(_steps) ?? options.Steps,
-                KfacShare = context.Get(_share) ?? options.KfacShare,
-                EvaluationInterval = context.Get(_evaluateEvery) ?? options.EvaluationInterval,
-                Finalists = context.Get(_finalists) ?? options.Finalists,
-                Repetitions = context.Get(_repetitions) ?? options.Repetitions,
-                GradientClip = context.Get(_gradientClip),
-            };
-            options.Validate();
-            return options;
-        }
-        catch (ArgumentException failure)
-        {
-            throw new UsageException(failure.Message);
-        }
-    }
+            Metric = context.Get(_metric),
+            Trials = context.Get(_trials) ?? options.Trials,
+            Steps = context.Get(_steps) ?? options.Steps,
+            KfacShare = context.Get(_share) ?? options.KfacShare,
+            EvaluationInterval = context.Get(_evaluateEvery) ?? options.EvaluationInterval,
+            Finalists = context.Get(_finalists) ?? options.Finalists,
+            Repetitions = context.Get(_repetitions) ?? options.Repetitions,
+            GradientClip = context.Get(_gradientClip),
+        };
+        options.Validate();
+        return options;
+    });
 }

@@ -25,11 +25,8 @@ public sealed class KfacOptimizer : IOptimizer
     private readonly GradientRows _rows;
     private readonly OtherParameters _others;
     private readonly Arena _arena;
-    private readonly VectorView<float> _direction;
+    private readonly KfacDirections _directions;
     private readonly VectorView<float> _velocity;
-    private readonly VectorView<double> _products;
-    private readonly VectorView<float> _klFactor;
-    private readonly VectorView<float>[] _layerDirections;
     private readonly ParameterSet _parameters;
     private readonly StepNumbers _numbers;
     private readonly StepRecorder _update;
@@ -48,7 +45,7 @@ public sealed class KfacOptimizer : IOptimizer
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        CheckBlocks(model.Layers, parameters.Blocks);
+        KfacBlocks.Check(model.Layers, parameters.Blocks);
         _stream = device.DefaultStream;
         _model = model;
         _options = options;
@@ -60,11 +57,8 @@ public sealed class KfacOptimizer : IOptimizer
         _others = new OtherParameters(_stream, _arena, parameters.Blocks, options.OtherParameters);
         int[] mostRows = [.. Enumerable.Range(0, model.Layers.Count).Select(layer => options.LowRankGradients ? _inverses.MostRows(layer) : 0)];
         _rows = new GradientRows(_stream, model.Layers, mostRows, parameters.Values.Length);
-        _direction = _arena.Vector<float>(parameters.Values.Length);
+        _directions = new KfacDirections(_stream, _arena, parameters, model.Layers.Count, _inverses, _rows, options.KlClip);
         _velocity = _arena.Vector<float>(parameters.Values.Length);
-        _products = _arena.Vector<double>(model.Layers.Count);
-        _klFactor = _arena.Vector<float>(1);
-        _layerDirections = LayerRuns(_direction, parameters.Blocks);
         _parameters = parameters;
         _numbers = new StepNumbers(_stream, _arena, 1 + OtherParameters.Numbers);
         _update = new StepRecorder(_stream, Update);
@@ -162,58 +156,6 @@ public sealed class KfacOptimizer : IOptimizer
         _arena.Dispose();
     }
 
-    private static void CheckBlocks(IReadOnlyList<KroneckerLayer> layers, IReadOnlyList<ParameterBlock> blocks)
-    {
-        var seen = new bool[layers.Count];
-        foreach (ParameterBlock block in blocks)
-        {
-            if (block.Layer < 0)
-            {
-                continue;
-            }
-
-            if (block.Layer >= layers.Count || seen[block.Layer])
-            {
-                throw new ArgumentException(
-                    $"Parameter '{block.Name}' belongs to layer {block.Layer}; wanted one parameter for each of {layers.Count} layers.");
-            }
-
-            KroneckerLayer layer = layers[block.Layer];
-            seen[block.Layer] = true;
-            if (block.Rows != layer.OutputWidth || block.Columns != layer.FactorInputWidth)
-            {
-                throw new ArgumentException(
-                    $"Parameter '{block.Name}' is {block.Rows}×{block.Columns}; layer '{layer.Name}' wants {layer.OutputWidth}×{layer.FactorInputWidth}.");
-            }
-        }
-
-        int missing = Array.IndexOf(seen, false);
-        if (missing >= 0)
-        {
-            throw new ArgumentException($"Layer '{layers[missing].Name}' has no parameter.");
-        }
-    }
-
-    /// <summary>The directions of layers that follow each other in memory, as one vector each.</summary>
-    private static VectorView<float>[] LayerRuns(VectorView<float> direction, IReadOnlyList<ParameterBlock> blocks)
-    {
-        var runs = new List<(int First, int End)>();
-        foreach (ParameterBlock block in blocks.Where(static block => block.Layer >= 0).OrderBy(static block => block.Offset))
-        {
-            int end = block.Offset + (block.Rows * block.Columns);
-            if (runs.Count > 0 && runs[^1].End == block.Offset)
-            {
-                runs[^1] = (runs[^1].First, end);
-            }
-            else
-            {
-                runs.Add((block.Offset, end));
-            }
-        }
-
-        return [.. runs.Select(run => direction.Slice(run.First, run.End - run.First))];
-    }
-
     /// <summary>Looks at all that the step is made of, and waits once for what was found: nothing has changed when it throws.</summary>
     private void Check(bool updatesFactors)
     {
@@ -244,57 +186,11 @@ public sealed class KfacOptimizer : IOptimizer
     private void Update()
     {
         _options.Clock?.Begin(StepPhase.Precondition);
-        Precondition();
-        _others.Precondition(_parameters, _numbers.OnDevice(1, OtherParameters.Numbers), _direction);
-        ClipByKl();
+        _directions.Precondition(_byRows);
+        _others.Precondition(_parameters, _numbers.OnDevice(1, OtherParameters.Numbers), _directions.Values);
+        _directions.Clip(_byRows, _numbers.OnDevice(0, 1));
         _options.Clock?.Begin(StepPhase.Update);
         var momentum = new MomentumStep(0, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
-        ParameterUpdate.Momentum(_stream, momentum, _direction, _velocity, _parameters.Values, _numbers.OnDevice(0, 1));
-    }
-
-    private void Precondition()
-    {
-        for (int i = 0; i < _parameters.Blocks.Count; i++)
-        {
-            ParameterBlock block = _parameters.Blocks[i];
-            MatrixView<float> direction = ParameterSet.View(_direction, block);
-            if (block.Layer >= 0 && _byRows && _rows.TryGet(block.Layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
-            {
-                _inverses.ApplyRows(block.Layer, outputGradients, inputs, _rows.Scale, direction);
-                if (_options.KlClip is not null)
-                {
-                    _inverses.ProductOfRows(block.Layer, outputGradients, inputs, _rows.Scale, direction, _products.Slice(block.Layer, 1));
-                }
-            }
-            else if (block.Layer >= 0)
-            {
-                _inverses.Apply(block.Layer, _parameters.GradientsOf(block), direction);
-            }
-        }
-    }
-
-    /// <summary>Inner products of layers given by rows have been computed with their directions.</summary>
-    private void ClipByKl()
-    {
-        if (_options.KlClip is not { } clip)
-        {
-            return;
-        }
-
-        for (int i = 0; i < _parameters.Blocks.Count; i++)
-        {
-            ParameterBlock block = _parameters.Blocks[i];
-            if (block.Layer >= 0 && !(_byRows && _rows.IsKept(block.Layer)))
-            {
-                Reduction.Dot(
-                    _stream, _parameters.GradientsOf(block), ParameterSet.View(_direction, block), _products.Slice(block.Layer, 1));
-            }
-        }
-
-        Clipping.ByDivergence(_stream, _products, _numbers.OnDevice(0, 1), clip, _klFactor);
-        foreach (VectorView<float> direction in _layerDirections)
-        {
-            Clipping.Apply(_stream, _klFactor, direction.AsMatrix(1, direction.Length));
-        }
+        ParameterUpdate.Momentum(_stream, momentum, _directions.Values, _velocity, _parameters.Values, _numbers.OnDevice(0, 1));
     }
 }

@@ -68,7 +68,7 @@ public sealed class BackwardPass
     /// <returns>[S·rows, columns].</returns>
     public MatrixView<float> Destination(Variable input, out float beta)
     {
-        ref Tape.Entry entry = ref _tape.EntryOf(input);
+        ref TapeEntry entry = ref _tape.EntryOf(input);
         beta = entry.HasGradient ? 1f : 0f;
         if (!entry.HasGradient)
         {
@@ -82,7 +82,7 @@ public sealed class BackwardPass
     /// <summary>Adds a contribution to the gradient of an input and gives its memory away: the caller must not use it afterwards.</summary>
     public void Contribute(Variable input, MatrixView<float> contribution)
     {
-        ref Tape.Entry entry = ref _tape.EntryOf(input);
+        ref TapeEntry entry = ref _tape.EntryOf(input);
         if (entry.HasGradient)
         {
             Elementwise.Axpby(Stream, 1f, contribution, 1f, entry.Gradient);

@@ -12,12 +12,11 @@ namespace KFac.Nn;
 /// </remarks>
 public sealed class Tape : IDisposable
 {
-    private readonly Dictionary<Type, OperationPool> _pools = [];
-    private readonly List<SequencePadding> _paddings = [];
+    private readonly OperationPools _operations = new();
+    private readonly SequencePaddings _paddings = new();
+    private readonly TapeEntries _entries = new();
     private readonly BackwardPass _pass;
     private readonly StepSequence _sequence;
-    private Entry[] _entries = new Entry[16];
-    private int _count;
     private ushort _randomUses;
 
     /// <summary>Makes an empty tape whose operations run on <paramref name="stream"/>.</summary>
@@ -49,7 +48,7 @@ public sealed class Tape : IDisposable
     public GraphStructure? Graph { get; set; }
 
     /// <summary>Number of values recorded.</summary>
-    public int Count => _count;
+    public int Count => _entries.Count;
 
     /// <summary>Memory of gradients, taken back at the end of each backward pass.</summary>
     internal Arena PassMemory { get; }
@@ -64,26 +63,16 @@ public sealed class Tape : IDisposable
     internal long MostGradientBytes { get; private set; }
 
     /// <summary>Elements that the gradients of one seed may take at most.</summary>
-    internal long GradientElements { get; private set; }
+    internal long GradientElements => _entries.GradientElements;
 
     /// <summary>Forgets everything recorded and takes its memory back. Variables made so far must not be used any more.</summary>
     public void Reset()
     {
-        foreach (OperationPool pool in _pools.Values)
-        {
-            pool.ReturnAll();
-        }
-
-        Array.Clear(_entries, 0, _count);
-        _count = 0;
+        _operations.ReturnAll();
+        _entries.Clear();
+        _paddings.Clear();
         _randomUses = 0;
         Graph = null;
-        foreach (SequencePadding padding in _paddings)
-        {
-            padding.Clear();
-        }
-
-        GradientElements = 0;
         Generation++;
         ForwardPasses++;
         Memory.Reset();
@@ -110,33 +99,19 @@ public sealed class Tape : IDisposable
     /// <exception cref="ArgumentException">Matrix, shape and segments disagree.</exception>
     public Variable Input(MatrixView<float> value, TensorShape shape, SegmentOffsets? segments = null)
     {
-        CheckInput(value, shape, segments);
-        return Add(null, value, shape, segments, needsGradient: false);
+        TapeCheck.Value(value, shape, segments);
+        return Add(new TapeEntry { Value = value, Shape = shape, Segments = segments });
     }
 
     /// <summary>Records tokens, borrowed until the tape is reset; they have indices instead of a value.</summary>
     /// <param name="context">What <see cref="Variable.Context"/> shall be, for example the source of a translation.</param>
     /// <returns>A variable of shape [M, T, 1], or [R_M, 1] when lengths differ.</returns>
-    public Variable Tokens(in TokenSequences tokens, Variable? context = null)
-    {
-        Variable variable = Add(null, default, tokens.Shape, tokens.Segments, needsGradient: false);
-        _entries[variable.Id].Indices = tokens.Tokens;
-        _entries[variable.Id].Context = context;
-        return variable;
-    }
+    public Variable Tokens(in TokenSequences tokens, Variable? context = null) => Add(
+        new TapeEntry { Indices = tokens.Tokens, Shape = tokens.Shape, Segments = tokens.Segments, Context = context });
 
     /// <summary>An operation object of type <typeparamref name="T"/>, from the pool where there is one.</summary>
     public T Rent<T>()
-        where T : TapeOperation, new()
-    {
-        if (!_pools.TryGetValue(typeof(T), out OperationPool? pool))
-        {
-            pool = new OperationPool();
-            _pools.Add(typeof(T), pool);
-        }
-
-        return (T)(pool.TryRent() ?? pool.Add(new T()));
-    }
+        where T : TapeOperation, new() => _operations.Rent<T>();
 
     /// <summary>Records what an operation made.</summary>
     /// <param name="value">[shape.Rows, shape.Columns], usually from <see cref="Memory"/>.</param>
@@ -146,8 +121,9 @@ public sealed class Tape : IDisposable
         TapeOperation operation, MatrixView<float> value, TensorShape shape, SegmentOffsets? segments, bool needsGradient)
     {
         ArgumentNullException.ThrowIfNull(operation);
-        CheckInput(value, shape, segments);
-        operation.Output = Add(operation, value, shape, segments, needsGradient);
+        TapeCheck.Value(value, shape, segments);
+        operation.Output = Add(
+            new TapeEntry { Operation = operation, Value = value, Shape = shape, Segments = segments, NeedsGradient = needsGradient });
         return operation.Output;
     }
 
@@ -164,15 +140,15 @@ public sealed class Tape : IDisposable
     /// <exception cref="ArgumentException">The seeds do not fit the output.</exception>
     public void Backward(Variable output, MatrixView<float> seeds, in BackwardOptions options)
     {
-        ref Entry last = ref EntryOf(output);
-        int count = CheckSeeds(last.Value, seeds, options);
+        ref TapeEntry last = ref EntryOf(output);
+        int count = TapeCheck.Seeds(last.Value, seeds, options);
         try
         {
             if (last.NeedsGradient)
             {
                 _pass.Begin(count, options);
                 _pass.Contribute(output, seeds);
-                RunBackward(output.Id);
+                _entries.RunBackward(_pass, output.Id);
             }
         }
         finally
@@ -186,10 +162,7 @@ public sealed class Tape : IDisposable
     public void CaptureInputs(ICaptureSink sink)
     {
         ArgumentNullException.ThrowIfNull(sink);
-        for (int id = 0; id < _count; id++)
-        {
-            _entries[id].Operation?.CaptureInputs(sink);
-        }
+        _entries.CaptureInputs(sink);
     }
 
     /// <inheritdoc/>
@@ -204,30 +177,9 @@ public sealed class Tape : IDisposable
     internal long LastPass => _pass.Number;
 
     /// <summary>How sequences of these segments are padded; described once per forward pass.</summary>
-    internal SequencePadding PaddingOf(SegmentOffsets segments)
-    {
-        SequencePadding? free = null;
-        foreach (SequencePadding padding in _paddings)
-        {
-            if (ReferenceEquals(padding.Segments, segments))
-            {
-                return padding;
-            }
+    internal SequencePadding PaddingOf(SegmentOffsets segments) => _paddings.Of(segments, Stream, Memory);
 
-            free = padding.Segments is null ? padding : free;
-        }
-
-        if (free is null)
-        {
-            free = new SequencePadding();
-            _paddings.Add(free);
-        }
-
-        free.Describe(Stream, Memory, segments);
-        return free;
-    }
-
-    internal ref Entry EntryOf(Variable variable)
+    internal ref TapeEntry EntryOf(Variable variable)
     {
         if (!ReferenceEquals(variable.Tape, this))
         {
@@ -237,116 +189,12 @@ public sealed class Tape : IDisposable
         return ref _entries[variable.Id];
     }
 
-    private static void CheckInput(MatrixView<float> value, TensorShape shape, SegmentOffsets? segments)
-    {
-        if (shape.Rank < 2)
-        {
-            throw new ArgumentException($"The shape {shape} has no examples; wanted [M, sharing dimensions…, width].", nameof(shape));
-        }
-
-        if (value.Rows != shape.Rows || value.Columns != shape.Columns)
-        {
-            throw new ArgumentException($"A {value} matrix was given for shape {shape}; wanted {shape.Rows}×{shape.Columns}.", nameof(value));
-        }
-
-        if (segments is not null && (shape.Rank != 2 || segments.Rows != shape.Rows))
-        {
-            throw new ArgumentException(
-                $"Segments cover {segments.Rows} rows of a shape {shape}; wanted [{segments.Rows}, width].", nameof(segments));
-        }
-    }
-
-    private static int CheckSeeds(MatrixView<float> value, MatrixView<float> seeds, in BackwardOptions options)
-    {
-        int count = value.Rows == 0 ? 0 : seeds.Rows / value.Rows;
-        if (count == 0 || seeds.Columns != value.Columns || seeds.Rows != count * value.Rows)
-        {
-            throw new ArgumentException($"Seeds are {seeds} for an output of {value}; wanted a multiple of its rows.", nameof(seeds));
-        }
-
-        if (options.WeightGradients && count != 1)
-        {
-            throw new ArgumentException($"{count} seeds were given to a pass with weight gradients; wanted 1.", nameof(seeds));
-        }
-
-        return count;
-    }
-
-    private Variable Add(
-        TapeOperation? operation, MatrixView<float> value, TensorShape shape, SegmentOffsets? segments, bool needsGradient)
-    {
-        if (_count == _entries.Length)
-        {
-            Array.Resize(ref _entries, 2 * _count);
-        }
-
-        _entries[_count] = new Entry
-        {
-            Operation = operation,
-            Value = value,
-            Shape = shape,
-            Segments = segments,
-            NeedsGradient = needsGradient,
-        };
-        GradientElements += needsGradient ? (long)value.Rows * value.Columns : 0;
-        return new Variable(this, _count++, Generation);
-    }
-
-    private void RunBackward(int last)
-    {
-        for (int id = last; id >= 0; id--)
-        {
-            ref Entry entry = ref _entries[id];
-            if (entry.HasGradient)
-            {
-                MatrixView<float> gradient = entry.Gradient;
-                entry.HasGradient = false;
-                entry.Operation?.Backward(_pass, gradient);
-            }
-        }
-    }
+    private Variable Add(in TapeEntry entry) => new(this, _entries.Add(entry), Generation);
 
     private void ReleaseGradients()
     {
         MostGradientBytes = Math.Max(MostGradientBytes, PassMemory.BytesInUse);
-        for (int id = 0; id < _count; id++)
-        {
-            _entries[id].HasGradient = false;
-            _entries[id].Gradient = default;
-        }
-
+        _entries.ReleaseGradients();
         PassMemory.Reset();
-    }
-
-    /// <summary>One recorded value.</summary>
-    internal struct Entry
-    {
-        public TapeOperation? Operation;
-        public MatrixView<float> Value;
-        public TensorShape Shape;
-        public SegmentOffsets? Segments;
-        public VectorView<int> Indices;
-        public Variable? Context;
-        public bool NeedsGradient;
-        public MatrixView<float> Gradient;
-        public bool HasGradient;
-    }
-
-    /// <summary>Operations of one type: those up to <c>_used</c> are on the tape.</summary>
-    private sealed class OperationPool
-    {
-        private readonly List<TapeOperation> _operations = [];
-        private int _used;
-
-        public TapeOperation? TryRent() => _used < _operations.Count ? _operations[_used++] : null;
-
-        public TapeOperation Add(TapeOperation operation)
-        {
-            _operations.Add(operation);
-            _used++;
-            return operation;
-        }
-
-        public void ReturnAll() => _used = 0;
     }
 }

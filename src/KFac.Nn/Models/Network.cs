@@ -10,22 +10,15 @@ namespace KFac.Nn;
 /// </remarks>
 public sealed class Network : ICurvatureModel, IStateful, IDisposable
 {
-    private const int MostSeedsPerPass = 16;
-
     private readonly DeviceStream _stream;
     private readonly Module _root;
-    private readonly Loss _loss;
+    private readonly LossHead _loss;
     private readonly Arena _persistent;
     private readonly Tape _tape;
-    private readonly VectorView<double> _sum;
-    private readonly VectorView<long> _count;
     private readonly Parameter[] _parameters;
     private readonly StateVector[] _layerState;
     private readonly long _seedMemory = 64L << 20;
-    private Variable _output;
-    private LossEvaluation _evaluation;
-    private State _state;
-    private long _evaluations;
+    private Variable? _output;
 
     /// <summary>Allocates and initialises the parameters of a module tree.</summary>
     /// <param name="device">Where the network lives; its default stream is used.</param>
@@ -40,7 +33,6 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         ArgumentNullException.ThrowIfNull(loss);
         _stream = device.DefaultStream;
         _root = root;
-        _loss = loss;
         var registry = new ParameterRegistry();
         root.Register(registry);
         _parameters = [.. registry.Parameters];
@@ -48,16 +40,8 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
         Layers = [.. registry.Linear.Select(static parameter => parameter.Layer)];
         _persistent = new Arena(device);
         _tape = new Tape(_stream);
-        _sum = _persistent.Vector<double>(1);
-        _count = _persistent.Vector<long>(1);
+        _loss = new LossHead(_stream, loss, _persistent);
         Parameters = registry.Allocate(_stream, _persistent, initialisation);
-    }
-
-    private enum State
-    {
-        Empty,
-        Forwarded,
-        Evaluated,
     }
 
     /// <summary>All parameters and their gradients.</summary>
@@ -97,7 +81,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
 
     /// <summary>What recordings of passes depend on.</summary>
     internal TapeMark Mark => new(
-        _tape.Generation, _evaluations, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training, RandomKey.Seed);
+        _tape.Generation, _loss.Evaluations, _tape.Memory.ByteCapacity + _tape.PassMemory.ByteCapacity, _tape.Training, RandomKey.Seed);
 
     /// <summary>Takes note that the recorded pass was replayed.</summary>
     internal void Replayed() => _tape.Replayed();
@@ -113,8 +97,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
 
     /// <inheritdoc/>
     /// <remarks>Rows of the output, or of them those with a target where <see cref="Targets.Terms"/> says how many.</remarks>
-    public int LossTerms =>
-        _state == State.Evaluated && _evaluation.Targets.Terms > 0 ? _evaluation.Targets.Terms : Output.Value.Rows;
+    public int LossTerms => _loss.TargetTerms is > 0 and int terms ? terms : Output.Value.Rows;
 
     /// <inheritdoc/>
     /// <remarks>Targets that are set once more are evaluated in other memory, and may have other terms. Both counts only grow, so their sum
@@ -123,8 +106,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
 
     /// <summary>The output of the last forward pass, [M, …, C]; valid until the next one.</summary>
     /// <exception cref="InvalidOperationException">There was no forward pass.</exception>
-    public Variable Output =>
-        _state == State.Empty ? throw new InvalidOperationException("There is no output yet; call Forward first.") : _output;
+    public Variable Output => _output ?? throw new InvalidOperationException("There is no output yet; call Forward first.");
 
     /// <summary>Runs the modules and keeps what backward passes need.</summary>
     /// <param name="inputs">[inputShape.Rows, P], borrowed until the next forward pass.</param>
@@ -172,14 +154,10 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// <summary>Evaluates the loss of the last forward pass, term by term.</summary>
     /// <param name="targets">One row per row of the output; borrowed until the next forward pass.</param>
     /// <exception cref="ArgumentException">The targets are of the wrong kind or shape.</exception>
-    public void SetTargets(Targets targets)
-    {
-        _evaluation = _loss.Evaluate(_stream, _tape.Memory, Output.Value, targets);
-        _state = State.Evaluated;
-        _evaluations++;
-    }
+    public void SetTargets(Targets targets) => _loss.Evaluate(_tape.Memory, Output.Value, targets);
 
     /// <summary>The loss, averaged over all <see cref="LossTerms"/>; waits for the device.</summary>
+    /// <exception cref="InvalidOperationException">No targets were set.</exception>
     public double MeanLoss()
     {
         SumLosses();
@@ -188,17 +166,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
 
     /// <summary>Rows of the output whose largest element stands at the label; waits for the device.</summary>
     /// <exception cref="InvalidOperationException">The targets are not labels.</exception>
-    public long CorrectCount()
-    {
-        LossEvaluation evaluation = Evaluation;
-        if (evaluation.Targets.Labels.IsEmpty)
-        {
-            throw new InvalidOperationException("Correct outputs can be counted for label targets only.");
-        }
-
-        Reduction.CountCorrect(_stream, evaluation.Outputs, evaluation.Targets.Labels, _count);
-        return _stream.Read(_count);
-    }
+    public long CorrectCount() => _loss.CountCorrect();
 
     /// <summary>Computes the gradients of the mean-reduced loss into <see cref="Parameters"/>.</summary>
     /// <param name="sink">Takes output gradients on the way (empirical Fisher), to be scaled by <see cref="LossTerms"/>, and an
@@ -207,11 +175,11 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// to read or change any before the optimizer's step asks for <see cref="ITrainingSink.FormGradients"/>.</param>
     public void Backward(ICaptureSink? sink = null, bool mayTakeRows = false)
     {
-        LossEvaluation evaluation = Evaluation;
+        _loss.RequireTargets();
         var training = sink as ITrainingSink;
         training?.BeginPass(mayTakeRows);
         MatrixView<float> seed = _tape.NewSeeds(Output, 1);
-        _loss.Gradient(_stream, evaluation, 1f / LossTerms, seed);
+        _loss.WriteGradient(1f / LossTerms, seed);
         _tape.Backward(Output, seed, new BackwardOptions(WeightGradients: true, sink, Scale: LossTerms));
         foreach (Parameter parameter in _parameters)
         {
@@ -233,22 +201,9 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     public void CaptureOutputGradients(CurvatureKind kind, int samples, DeviceKey key, ICaptureSink sink)
     {
         ArgumentNullException.ThrowIfNull(sink);
-        switch (kind)
+        if (kind != CurvatureKind.ForwardOnly)
         {
-            case CurvatureKind.ForwardOnly:
-                return;
-            case CurvatureKind.Empirical:
-                PropagateSeeds(kind, 1, key, sink);
-                return;
-            case CurvatureKind.MonteCarlo:
-                ArgumentOutOfRangeException.ThrowIfNegativeOrZero(samples);
-                PropagateSeeds(kind, samples, key, sink);
-                return;
-            case CurvatureKind.Exact:
-                PropagateSeeds(kind, Output.Value.Columns, key, sink);
-                return;
-            default:
-                throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown kind of curvature.");
+            CurvaturePasses.Run(_tape, _loss, Output, kind, samples, key, SeedMemory, sink);
         }
     }
 
@@ -283,69 +238,22 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     }
 
     /// <summary>Adds the losses of the terms, for <see cref="ReadMeanLoss"/>.</summary>
-    internal void SumLosses()
-    {
-        VectorView<float> losses = Evaluation.Losses;
-        Reduction.Sum(_stream, losses.AsMatrix(1, losses.Length), _sum);
-    }
+    internal void SumLosses() => _loss.SumLosses();
 
     /// <summary>The mean of the losses that were added last; waits for the device.</summary>
-    internal double ReadMeanLoss() => _stream.Read(_sum) / LossTerms;
+    internal double ReadMeanLoss() => _loss.ReadSum() / LossTerms;
 
     private void Restart()
     {
-        _state = State.Empty;
+        _output = null;
+        _loss.Clear();
         _tape.Reset();
     }
 
     private Variable Run(Variable input)
     {
-        _output = _root.Forward(_tape, input);
-        _state = State.Forwarded;
-        return _output;
-    }
-
-    private LossEvaluation Evaluation =>
-        _state == State.Evaluated ? _evaluation : throw new InvalidOperationException("The loss has no targets yet; call SetTargets after Forward.");
-
-    private void PropagateSeeds(CurvatureKind kind, int total, DeviceKey key, ICaptureSink sink)
-    {
-        int perPass = SeedsPerPass(total);
-        var options = new BackwardOptions(WeightGradients: false, sink, Scale: 1f);
-        for (int first = 0; first < total; first += perPass)
-        {
-            MatrixView<float> seeds = _tape.NewSeeds(Output, Math.Min(perPass, total - first));
-            WriteSeeds(kind, first, key, seeds);
-            _tape.Backward(Output, seeds, options);
-        }
-    }
-
-    private int SeedsPerPass(int total)
-    {
-        long bytesPerSeed = Math.Max(1, sizeof(float) * _tape.GradientElements);
-        return (int)Math.Clamp(SeedMemory / bytesPerSeed, 1, Math.Min(total, MostSeedsPerPass));
-    }
-
-    private void WriteSeeds(CurvatureKind kind, int first, DeviceKey key, MatrixView<float> seeds)
-    {
-        LossEvaluation evaluation = Evaluation;
-        switch (kind)
-        {
-            case CurvatureKind.Exact:
-                _loss.HessianRoot(_stream, evaluation, first, seeds);
-                break;
-            case CurvatureKind.MonteCarlo:
-                int rows = Output.Value.Rows;
-                for (int i = 0; i < seeds.Rows / rows; i++)
-                {
-                    MatrixView<float> block = seeds.RowRange(i * rows, rows);
-                    _loss.SampledGradient(_stream, _tape.PassMemory, evaluation, key, first + i, block);
-                }
-
-                break;
-            default:
-                _loss.Gradient(_stream, evaluation, 1f, seeds);
-                break;
-        }
+        Variable output = _root.Forward(_tape, input);
+        _output = output;
+        return output;
     }
 }
