@@ -4,7 +4,8 @@ namespace KFac.Engine;
 
 /// <summary>Collects searches for NaN and infinity, and names the first that found one when asked.</summary>
 /// <remarks>The searches of a whole step are read back together, so a device is waited for once. That of all gradients has a place
-/// of its own, since captures may be replayed that do not pass through this object again. Room for more searches is added beside what
+/// of its own, since captures may be replayed that do not pass through this object again: their recording keeps what they searched
+/// (<see cref="SearchesSince"/>). Room for more searches is added beside what
 /// there is: recorded searches go on writing where they wrote, and captures that are recorded find the room that they took when they
 /// were given before.</remarks>
 internal sealed class NonFiniteGuard : IDisposable
@@ -13,7 +14,7 @@ internal sealed class NonFiniteGuard : IDisposable
     private readonly Arena _arena;
     private readonly List<VectorView<long>> _found;
     private long[] _host;
-    private (string Layer, string Quantity, int Columns)[] _searched;
+    private Searched[] _searched;
     private ParameterSet? _gradients;
 
     /// <param name="capacity">Searches of captures between two readings, at least 1; more make room for as many again.</param>
@@ -23,15 +24,26 @@ internal sealed class NonFiniteGuard : IDisposable
         _arena = new Arena(stream.Device);
         _found = [_arena.Vector<long>(1 + capacity)];
         _host = new long[1 + capacity];
-        _searched = new (string, string, int)[capacity];
+        _searched = new Searched[capacity];
     }
 
-    /// <summary>Searches of captures since the last reading. Captures that are replayed make theirs on the device alone: the guard is then
-    /// told how many there were when they were given.</summary>
-    public int Count { get; set; }
+    /// <summary>Searches of captures since the last reading.</summary>
+    public int Count { get; private set; }
 
-    /// <summary>Forgets the searches of a pass that was abandoned.</summary>
-    public void Clear() => (Count, _gradients) = (0, null);
+    /// <summary>Forgets searches: of captures all but the first, and that of the gradients.</summary>
+    /// <param name="keep">How many of captures still count.</param>
+    public void Clear(int keep = 0) => (Count, _gradients) = (keep, null);
+
+    /// <summary>What was searched after the first searches of captures.</summary>
+    public Searched[] SearchesSince(int first) => _searched[first..Count];
+
+    /// <summary>Takes note that captures were replayed, which made their searches on the device alone.</summary>
+    /// <param name="searches">As <see cref="SearchesSince"/> told when they were recorded, after as many others as now.</param>
+    public void Replayed(Searched[] searches)
+    {
+        searches.CopyTo(_searched, Count);
+        Count += searches.Length;
+    }
 
     /// <summary>Searches what a layer handed over.</summary>
     public void Search(string layer, string quantity, MatrixView<float> matrix)
@@ -42,7 +54,7 @@ internal sealed class NonFiniteGuard : IDisposable
         }
 
         Reduction.FirstNonFinite(_stream, matrix, Place(1 + Count));
-        _searched[Count++] = (layer, quantity, matrix.Columns);
+        _searched[Count++] = new Searched(layer, quantity, matrix.Columns);
     }
 
     /// <summary>Searches all gradients; what is found is named by its parameter, and before anything else.</summary>
@@ -116,4 +128,7 @@ internal sealed class NonFiniteGuard : IDisposable
             first += length;
         }
     }
+
+    /// <summary>What a search went through.</summary>
+    internal readonly record struct Searched(string Layer, string Quantity, int Columns);
 }

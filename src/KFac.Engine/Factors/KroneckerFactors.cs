@@ -25,7 +25,6 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     private readonly StepRecorder _average;
     private readonly bool _keepsRows;
     private DeviceKey _key;
-    private readonly int[] _searches = new int[2];
     private int _searchedBefore;
     private double _keep;
     private bool _trainingPassBegun;
@@ -61,7 +60,7 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         _pairs = AllocatePairs(stream, _arena, model.Layers, hasGradients);
         _guard = new NonFiniteGuard(stream, Math.Max(16, 4 * layers.Count));
         _keepsRows = keepRows;
-        _gather = new StepRecorder(stream, GatherCore);
+        _gather = new StepRecorder(stream, GatherCore, () => _guard.SearchesSince(_searchedBefore));
         _average = new StepRecorder(stream, AverageCore);
         if (keepRows)
         {
@@ -118,15 +117,14 @@ public sealed class KroneckerFactors : IStateful, IDisposable
         _trainingPassBegun = false;
         _key = key;
         _searchedBefore = _delivered ? _guard.Count : 0;
-        _guard.Clear();
-        ref int searches = ref _searches[_delivered ? 1 : 0];
+        _guard.Clear(_searchedBefore);
         if (_gather.Run(Mark(_delivered ? 1u : 0u, (uint)_searchedBefore, _gradients?.IsExchanged == true ? 1u : 0u)))
         {
-            _guard.Count = _searchedBefore + searches;
+            _guard.Clear(_searchedBefore);
+            _guard.Replayed((NonFiniteGuard.Searched[])_gather.Note!);
             _gradients?.Replayed();
         }
 
-        searches = _guard.Count - _searchedBefore;
         _gradients?.RequireAll();
     }
 
@@ -213,7 +211,7 @@ public sealed class KroneckerFactors : IStateful, IDisposable
 
     private void GatherCore()
     {
-        _guard.Count = _searchedBefore;
+        _guard.Clear(_searchedBefore);
         if (!_delivered && _gradients is not null)
         {
             _gradients.Begin();

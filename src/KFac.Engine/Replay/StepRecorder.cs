@@ -7,9 +7,10 @@ namespace KFac.Engine;
 /// What the work depends on besides the contents of memory, addresses and numbers, its caller condenses to a mark. A few
 /// recordings are kept, since inverses are written to two places in turn; another mark takes the place of the one that was
 /// used longest ago, and its recording. Where replaying gains nothing, and where the device has no room for a recording, the
-/// work is done as it is. Work that changes something on the host must set it anew whenever it is given.
+/// work is done as it is. Work that changes something on the host must set it anew whenever it is given, or leave a note of it.
 /// </remarks>
-internal sealed class StepRecorder(DeviceStream stream, Action work) : IDisposable
+/// <param name="note">Makes a note of what the work has left on the host, once it has been recorded; null for none.</param>
+internal sealed class StepRecorder(DeviceStream stream, Action work, Func<object>? note = null) : IDisposable
 {
     private const int MostRecordings = 4;
 
@@ -19,6 +20,9 @@ internal sealed class StepRecorder(DeviceStream stream, Action work) : IDisposab
 
     /// <summary>How often recorded work was run.</summary>
     public long Replays { get; private set; }
+
+    /// <summary>What was noted when the work that was replayed last was recorded.</summary>
+    public object? Note { get; private set; }
 
     /// <param name="mark">Of what the work depends on; null where that will not come again.</param>
     /// <returns>Whether recorded work was run: what it changes on the host is as it was left when it was recorded.</returns>
@@ -39,6 +43,7 @@ internal sealed class StepRecorder(DeviceStream stream, Action work) : IDisposab
         }
 
         stream.Replay(entry.Work!);
+        Note = entry.Note;
         Replays++;
         return true;
     }
@@ -84,6 +89,7 @@ internal sealed class StepRecorder(DeviceStream stream, Action work) : IDisposab
         try
         {
             entry.Work = stream.Record(work, entry.Work);
+            entry.Note = note?.Invoke();
             entry.IsRecorded = true;
             return true;
         }
@@ -102,6 +108,8 @@ internal sealed class StepRecorder(DeviceStream stream, Action work) : IDisposab
         public ulong Mark { get; set; }
 
         public bool IsRecorded { get; set; }
+
+        public object? Note { get; set; }
 
         public long LastUse { get; set; }
     }
