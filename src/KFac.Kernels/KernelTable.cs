@@ -17,6 +17,8 @@ internal sealed record KernelTable
 
     public IBatchNormKernel? BatchNorm { get; init; }
 
+    public IFixupKernel? Fixup { get; init; }
+
     public IRowGatherKernel? RowGather { get; init; }
 
     public IPermuteKernel? Permute { get; init; }

@@ -12,6 +12,7 @@ internal static class CpuKernels
         ConvolutionGram = new CpuConvolutionGram(device),
         Pooling = new CpuPooling(device),
         BatchNorm = new CpuBatchNorm(device),
+        Fixup = new CpuFixup(device),
         RowGather = new CpuRowGather(device),
         Permute = new CpuPermute(device),
         SegmentReduce = new CpuSegmentReduce(device),

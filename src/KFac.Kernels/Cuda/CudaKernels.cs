@@ -29,6 +29,7 @@ internal static class CudaKernels
         SparseMaximum = new CudaSparseMaximum(stream),
         Convolution = new CudaConvolution(stream),
         BatchNorm = new CudaBatchNorm(stream),
+        Fixup = new CudaFixup(stream),
         Pooling = new CudaPooling(stream),
         Cholesky = new CudaCholesky(stream),
         DampedInverse = new CudaDampedInverse(stream),

@@ -6,6 +6,7 @@ internal sealed class PlanningKernels :
     IConvolutionKernel,
     IPoolingKernel,
     IBatchNormKernel,
+    IFixupKernel,
     IRowGatherKernel,
     IPermuteKernel,
     ISegmentReduceKernel,
@@ -32,6 +33,7 @@ internal sealed class PlanningKernels :
             Convolution = nothing,
             Pooling = nothing,
             BatchNorm = nothing,
+            Fixup = nothing,
             RowGather = nothing,
             Permute = nothing,
             SegmentReduce = nothing,
@@ -51,6 +53,25 @@ internal sealed class PlanningKernels :
     }
 
     public void Run(in GemmArguments arguments) { }
+
+    public void Activate(MatrixView<float> x, VectorView<float> before, VectorView<float> after, MatrixView<float> y) { }
+
+    public void ActivateBackward(
+        MatrixView<float> x, VectorView<float> before, MatrixView<float> outputGradient, MatrixView<float> inputGradient, in ScalarGradients sums)
+    { }
+
+    public void Join(
+        MatrixView<float> skip, MatrixView<float> x, VectorView<float> multiplier, VectorView<float> bias, float scale, MatrixView<float> y)
+    { }
+
+    public void JoinBackward(
+        MatrixView<float> x,
+        VectorView<float> multiplier,
+        float scale,
+        MatrixView<float> outputGradient,
+        MatrixView<float> inputGradient,
+        in ScalarGradients sums)
+    { }
 
     public void Forward(in ConvolutionArguments arguments) { }
 

@@ -27,6 +27,15 @@ public sealed class ScalarAffine : Module
         (_name, _hasMultiplier, _hasBias) = (name, multiplier, bias);
     }
 
+    /// <summary>Whether it has both scalars.</summary>
+    internal bool IsWhole => _hasMultiplier && _hasBias;
+
+    /// <summary>Both scalars, for a layer that applies them itself.</summary>
+    /// <exception cref="InvalidOperationException">One is missing, or no network has taken the layer yet.</exception>
+    internal (Parameter Multiplier, Parameter Bias) Scalars => _multiplier is not null && _bias is not null
+        ? (_multiplier, _bias)
+        : throw new InvalidOperationException($"Layer '{_name}' has no parameters yet; make a Network of it first.");
+
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable input)
     {

@@ -88,16 +88,12 @@ public static class ResidualNetwork
     {
         int blocks = options.Stages.Sum(static stage => stage.Blocks);
         float deviation = MathF.Sqrt(2f / (9 * inputs * blocks));
-        var entry = new Sequential(
-            new ScalarAffine($"{name}.bias1a"), new ActivationLayer(ActivationKind.Relu), new ScalarAffine($"{name}.bias1b"));
+        var entry = new ShiftedRelu($"{name}.bias1a", $"{name}.bias1b");
         var branch = new Sequential(
             new Conv2d($"{name}.conv1", Options(inputs, outputs, 3, stride) with { StandardDeviation = deviation }),
-            new ScalarAffine($"{name}.bias2a"),
-            new ActivationLayer(ActivationKind.Relu),
-            new ScalarAffine($"{name}.bias2b"),
-            new Conv2d($"{name}.conv2", Options(outputs, outputs, 3, 1) with { Initialization = WeightInitialization.Zero }),
-            new ScalarAffine($"{name}.scale", multiplier: true));
-        return new ResidualBlock(entry, branch, shortcut, options.BranchScale);
+            new ShiftedRelu($"{name}.bias2a", $"{name}.bias2b"),
+            new Conv2d($"{name}.conv2", Options(outputs, outputs, 3, 1) with { Initialization = WeightInitialization.Zero }));
+        return new ResidualBlock(entry, branch, shortcut, options.BranchScale, new ScalarAffine($"{name}.scale", multiplier: true));
     }
 
     private static void AddNormalization(List<Module> modules, ResidualNetworkOptions options, string name, int channels)

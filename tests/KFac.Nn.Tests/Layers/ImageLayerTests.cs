@@ -12,7 +12,7 @@ public class ImageLayerTests
     public static TheoryData<string, string> Cases => DeviceCases.Of(
     [
         "convolution", "convolution without bias", "strided", "dilated", "even kernel", "groups", "shared twice", "max", "max of overlapping windows", "average",
-        "batch norm", "ghost batches", "scalars", "residual block", "shortcut",
+        "batch norm", "ghost batches", "scalars", "shifted relu", "branch scalars", "residual block", "shortcut",
     ]);
 
     public static TheoryData<string> Convolutions => new("convolution", "convolution without bias", "strided", "dilated", "even kernel", "groups");
@@ -137,6 +137,7 @@ public class ImageLayerTests
         Assert.Throws<ArgumentException>(() => new MaxPooling(2, padding: 2));
         Assert.Throws<ArgumentException>(() => new BatchNormalization("n", 3, ghostBatch: 0));
         Assert.Throws<ArgumentException>(() => new ScalarAffine("s", multiplier: false, bias: false));
+        Assert.Throws<ArgumentException>(() => new ResidualBlock(null, new Linear("a", 2, 2), branchScalars: new ScalarAffine("s")));
     }
 
     private static LayerCase Make(string name) => name switch
@@ -154,6 +155,8 @@ public class ImageLayerTests
         "batch norm" => Normalized(null, 3 * 4),
         "ghost batches" => Normalized(2, 2 * 4),
         "scalars" => Scalars(),
+        "shifted relu" => Shifted(),
+        "branch scalars" => BranchScalars(),
         "residual block" => Residual(shortcut: false),
         _ => Residual(shortcut: true),
     };
@@ -199,6 +202,36 @@ public class ImageLayerTests
             double[] rows = NetworkFunctions.Linear(x, 2, p.AsSpan(0, 9), 3, bias: true);
             return NetworkFunctions.Linear(NetworkFunctions.Map(rows, value => (p[9] * value) + p[10] + p[11]), 3, p.AsSpan(12), 3, bias: true);
         });
+
+    private static LayerCase Shifted() => new(
+        new Sequential(new Linear("a", 2, 3), new ShiftedRelu("s", "t"), new Linear("b", 3, 3)),
+        TensorShape.Of(3, 2, 2),
+        (p, x) =>
+        {
+            double[] rows = FixupReference.Activate(NetworkFunctions.Linear(x, 2, p.AsSpan(0, 9), 3, bias: true), p[9], p[10]);
+            return NetworkFunctions.Linear(rows, 3, p.AsSpan(11), 3, bias: true);
+        });
+
+    /// <summary>Two blocks, so that the skip's gradient is a sum; the multiplier comes after the branch's weights.</summary>
+    private static LayerCase BranchScalars()
+    {
+        ResidualBlock Block(string name) => new(
+            new ShiftedRelu($"{name}1", $"{name}2"), new Linear(name, 3, 3), scale: 0.5f, branchScalars: new ScalarAffine($"{name}3", multiplier: true));
+        return new(
+            new Sequential(new Linear("a", 2, 3), Block("b"), Block("c")),
+            TensorShape.Of(3, 2, 2),
+            (p, x) =>
+            {
+                double[] rows = NetworkFunctions.Linear(x, 2, p.AsSpan(0, 9), 3, bias: true);
+                for (int first = 9; first < p.Length; first += 16)
+                {
+                    double[] branch = NetworkFunctions.Linear(FixupReference.Activate(rows, p[first], p[first + 1]), 3, p.AsSpan(first + 2, 12), 3, bias: true);
+                    rows = FixupReference.Join(rows, branch, p[first + 14], p[first + 15], 0.5);
+                }
+
+                return rows;
+            });
+    }
 
     private static LayerCase Residual(bool shortcut)
     {
