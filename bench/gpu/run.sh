@@ -6,11 +6,15 @@
 # fails is noted in the result and the rest goes on; the exit code is 0 when every part succeeded.
 # README.md beside this says what to look at first.
 # Everything takes ten to twenty minutes. Where calls must be shorter, KFAC_PARTS takes some of conformance, train, products (GEMM
-# and factors, with their distance from float64 in every precision, ours and PyTorch's), warpgroups (these again with Hopper's own
-# instructions) and inverses (with eigendecompositions and whole steps), or bench for the last three; each call writes
-# GPU-DATE-PARTS.json. Within 600 seconds a call:
+# and factors, with their distance from float64 in every precision, ours and PyTorch's), warpgroups (our large products with Hopper's own
+# instructions and without them, and which won) and inverses (with eigendecompositions and whole steps), or bench for the last
+# three; each call writes GPU-DATE-PARTS.json. Within 600 seconds a call:
 #   KFAC_PARTS=conformance,train bench/gpu/run.sh; KFAC_PARTS=products bench/gpu/run.sh;
 #   KFAC_PARTS=warpgroups bench/gpu/run.sh; KFAC_PARTS=inverses bench/gpu/run.sh
+# Every call first runs the tests of Hopper's instructions (two minutes at most). Where they fail or hang, everything else goes on without
+# these instructions (KFAC_WARPGROUPS=0), and "warpgroup-tests" in the result says so; KFAC_WARPGROUPS=0 or 1 given decides without asking.
+# KFAC_FILTER=TEXT takes only those conformance tests whose names have TEXT; KFAC_CONFORMANCE_SECONDS (450) and KFAC_PART_SECONDS (240)
+# are how long conformance and each other part may take.
 # To try it without a GPU: KFAC_KEY=cpu/Avx2/2 KFAC_DEVICE=cpu KFAC_QUICK=1 bench/gpu/run.sh none
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -63,16 +67,31 @@ part() {
 }
 
 : >"$base.log"
-if wanted conformance; then
-    echo "== conformance on $key" >&2
-    code=0
-    timeout "${KFAC_CONFORMANCE_SECONDS:-450}" "$work/kfac-conformance" "$key" ${KFAC_FILTER:+"$KFAC_FILTER"} >"$work/conformance.log" 2>&1 || code=$?
-    [ "$code" -eq 0 ] || status=1
-    cat "$work/conformance.log" >>"$base.log"
-    summary="$(tail -1 "$work/conformance.log" | tr -d '"\\')"
+
+# conformance NAME SECONDS FILTER: the tests whose names have FILTER, all where it is empty.
+conformance() {
+    local name="$1" code=0 summary
+    echo "== $name on $key" >&2
+    timeout -k 10 "$2" "$work/kfac-conformance" "$key" ${3:+"$3"} >"$work/$name.log" 2>&1 || code=$?
+    cat "$work/$name.log" >>"$base.log"
+    summary="$(tail -1 "$work/$name.log" | tr -d '"\\')"
     echo "$summary" >&2
-    parts+=("\"conformance\":{\"exitCode\":$code,\"result\":\"$summary\"}")
+    parts+=("\"$name\":{\"exitCode\":$code,\"result\":\"$summary\"}")
+    # Nothing but skipped tests is no failure: another GPU has none of these instructions.
+    [ "$code" -eq 0 ] || [[ "$summary" = "0 passed, 0 failed"* ]] || status=1
+    return "$code"
+}
+
+if [ -z "${KFAC_WARPGROUPS:-}" ]; then
+    if conformance warpgroup-tests 120 Warpgroup; then
+        KFAC_WARPGROUPS=1
+    else
+        KFAC_WARPGROUPS=0
+        echo "Everything else goes on without Hopper's own instructions." >&2
+    fi
 fi
+export KFAC_WARPGROUPS
+! wanted conformance || conformance conformance "${KFAC_CONFORMANCE_SECONDS:-450}" "${KFAC_FILTER:-}"
 
 if [ -z "${KFAC_QUICK:-}" ]; then
     steps=200
@@ -116,14 +135,30 @@ if wanted products; then
     bench convolutions factors "${convolutions[@]}" "${rounds[@]}"
 fi
 
-# Hopper's warpgroup instructions and bulk copies, which are off otherwise until a measurement says that they win.
+# Prints each case of part NAME-0 with its times without and with Hopper's own instructions, and which of them won.
+compare() {
+    cases() { grep -o '"shape":"[^"]*"\|"medianSeconds":[0-9.eE+-]*' "$work/$1.json" | cut -d: -f2- | tr -d '"' | paste - - | sort -u; }
+    join -t $'\t' <(cases "$1-0") <(cases "$1-1") |
+        awk -F '\t' -v name="$1" '{ printf "%s %s: %.1f us without, %.1f us with: %s\n", name, $1, 1e6 * $2, 1e6 * $3, $3 < $2 ? "with" : "without" }' |
+        tee -a "$base.log" >&2
+}
+
+# Our large products with Hopper's own instructions and without, and which took less time.
 if wanted warpgroups; then
-    bench_env=(env KFAC_WARPGROUPS=1)
+    peers=("${against[@]}")
+    against=()
     for precision in float32 tf32; do
-        bench "gemm-$precision-warpgroups" gemm "${products[@]}" --precision "$precision" "${rounds[@]}" --errors
-        bench "factors-$precision-warpgroups" factors "${factors[@]}" --approx expand --precision "$precision" "${rounds[@]}" --errors
+        for taken in 0 1; do
+            bench_env=(env "KFAC_WARPGROUPS=$taken")
+            bench "gemm-$precision-warpgroups-$taken" gemm "${products[@]}" --precision "$precision" "${rounds[@]}"
+            bench "factors-$precision-warpgroups-$taken" factors "${factors[@]}" --approx expand --precision "$precision" "${rounds[@]}"
+        done
+
+        compare "gemm-$precision-warpgroups"
+        compare "factors-$precision-warpgroups"
     done
     bench_env=()
+    against=("${peers[@]}")
 fi
 
 if wanted inverses; then

@@ -6,7 +6,7 @@ public sealed record DeviceOptions
     /// <summary>Name of the environment variable that gives the number of threads where <see cref="Threads"/> is null.</summary>
     public const string ThreadsVariable = "KFAC_NUM_THREADS";
 
-    /// <summary>Name of the environment variable that, set to 1, stands for <see cref="Warpgroups"/> where that is null.</summary>
+    /// <summary>Name of the environment variable that, set to 0 or 1, stands for <see cref="Warpgroups"/> where that is null.</summary>
     internal const string WarpgroupsVariable = "KFAC_WARPGROUPS";
 
     private const long SmallestMemoryLimit = 1 << 20;
@@ -20,8 +20,8 @@ public sealed record DeviceOptions
     /// <summary>How a GPU computes products of matrices; the CPU always computes in float32.</summary>
     public MatrixPrecision Precision { get; init; } = MatrixPrecision.Float32;
 
-    /// <summary>Whether large products in float32 and TF32 take Hopper's warpgroup instructions and bulk copies; null takes
-    /// <see cref="WarpgroupsVariable"/>, else no, until they have been measured on a GPU.</summary>
+    /// <summary>Whether large products in float32 and TF32 take Hopper's warpgroup instructions and bulk copies, where the GPU has them; null
+    /// takes <see cref="WarpgroupsVariable"/>, else yes: by count nothing else comes near the rate of Hopper's tensor cores.</summary>
     internal bool? Warpgroups { get; init; }
 
     /// <summary>Most bytes of GPU memory that the device may hold; null for no bound but the GPU's own. Beyond it allocations

@@ -29,6 +29,17 @@ public sealed partial class PtxTests
         Assert.All(kernels, kernel => Assert.Contains($".entry {kernel}(", ptx, StringComparison.Ordinal));
     }
 
+    /// <summary>An array that is indexed by what only the GPU knows, or a lambda that stayed a function, lies in local memory: as slow as
+    /// global memory, and what points to shared memory there is read by slower instructions.</summary>
+    [Theory]
+    [MemberData(nameof(Sources))]
+    public void No_kernel_keeps_variables_in_local_memory(string source)
+    {
+        string ptx = File.ReadAllText(Path.Combine(Cuda, "Ptx", PtxName(source)));
+        Assert.DoesNotContain(".local ", ptx, StringComparison.Ordinal);
+        Assert.DoesNotContain(".func ", ptx, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void No_ptx_is_left_over() =>
         Assert.Equal(
@@ -50,16 +61,16 @@ public sealed partial class PtxTests
         Assert.Single(Fingerprints("a.cu", name => files[name]).Except(before));
     }
 
-    private static IEnumerable<string> SourceNames() => Names("Source", "*.cu").Order(StringComparer.Ordinal);
-
-    private static IEnumerable<string> Names(string folder, string pattern) =>
-        Directory.EnumerateFiles(Path.Combine(Cuda, folder), pattern).Select(static path => Path.GetFileName(path));
-
-    private static string PtxName(string source)
+    internal static string PtxName(string source)
     {
         string stem = Path.GetFileNameWithoutExtension(source);
         return stem.EndsWith(".sm_90a", StringComparison.Ordinal) ? $"{stem}.ptx" : $"{stem}.sm_80.ptx";
     }
+
+    private static IEnumerable<string> SourceNames() => Names("Source", "*.cu").Order(StringComparer.Ordinal);
+
+    private static IEnumerable<string> Names(string folder, string pattern) =>
+        Directory.EnumerateFiles(Path.Combine(Cuda, folder), pattern).Select(static path => Path.GetFileName(path));
 
     private static string ReadSource(string name) => File.ReadAllText(Path.Combine(Cuda, "Source", name));
 

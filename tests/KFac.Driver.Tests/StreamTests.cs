@@ -94,6 +94,15 @@ public sealed class StreamTests
     }
 
     [SkippableFact]
+    public void A_kernel_with_dynamic_shared_memory_gets_it_before_the_cache()
+    {
+        using Device device = Device.Open("cuda");
+        GpuQueue queue = ((CudaStream)device.DefaultStream).Queue;
+        queue.Launch("gemm", "gemm_split_nn_large", LaunchShape.Row(1, 256, 96 * 1024), default(GemmKernelArguments));
+        Assert.Equal(2, FakeDriver.Calls.Count(static call => call == "cuFuncSetAttribute"));
+    }
+
+    [SkippableFact]
     public void A_kernel_that_does_not_compile_shows_the_log()
     {
         using Device device = Device.Open("cuda");

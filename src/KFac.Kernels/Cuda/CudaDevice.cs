@@ -13,7 +13,7 @@ internal sealed class CudaDevice : Device
         Runtime = runtime;
         Precision = options.Precision;
         Graphs = options.Graphs;
-        Warpgroups = (options.Warpgroups ?? Environment.GetEnvironmentVariable(DeviceOptions.WarpgroupsVariable) == "1") && Properties.IsHopper;
+        Warpgroups = (options.Warpgroups ?? Environment.GetEnvironmentVariable(DeviceOptions.WarpgroupsVariable) != "0") && Properties.IsHopper;
         _stream = new CudaStream(this);
     }
 

@@ -337,6 +337,7 @@ EXPORT int cuFuncGetAttribute(int* value, int attribute, void* function) {
 }
 EXPORT int cuFuncSetAttribute(void* function, int attribute, int value) {
     ENTER_CONTEXT GET(f, function, FUNCTION)
+    if (attribute == 9) return value == 100 ? SUCCESS : INVALID_VALUE;
     f->parent = value;
     return attribute == 8 && value <= 232448 - 1024 ? SUCCESS : INVALID_VALUE;
 }

@@ -135,6 +135,35 @@ public sealed class WarpgroupTests
         AssertLaunched(device, ["gemm_split_nn_large"]);
     }
 
+    /// <summary>An option that is set decides; else the variable does, and without one Hopper takes them. No other GPU ever does.</summary>
+    [SkippableTheory]
+    [InlineData(null, null, true)]
+    [InlineData(null, "1", true)]
+    [InlineData(null, "0", false)]
+    [InlineData(true, "0", true)]
+    [InlineData(false, "1", false)]
+    public void Whether_they_are_taken_follows_option_and_variable(bool? option, string? variable, bool expected)
+    {
+        Skip.If(HostCompiler.Default is null, HostCompiler.Reason);
+        string? before = Environment.GetEnvironmentVariable(DeviceOptions.WarpgroupsVariable);
+        try
+        {
+            Environment.SetEnvironmentVariable(DeviceOptions.WarpgroupsVariable, variable);
+            var options = new DeviceOptions { Warpgroups = option };
+            using var hopper = new CudaDevice("cuda", new HostRuntime(HostProgram.ForLibrary(), HostRuntime.Hopper), options);
+            using var ampere = new CudaDevice("cuda", new HostRuntime(HostProgram.ForLibrary(), HostRuntime.Ampere), options);
+            Assert.Equal(expected, hopper.Warpgroups);
+            Assert.False(ampere.Warpgroups);
+            using var arena = new Arena(hopper);
+            Multiply(hopper, arena, false, false, 128, 128, 96, batch: 1);
+            AssertLaunched(hopper, [expected ? "gemm_warpgroup_split_nn" : "gemm_split_nn_large"]);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(DeviceOptions.WarpgroupsVariable, before);
+        }
+    }
+
     private static void Multiply(
         CudaDevice device, Arena arena, bool transposeA, bool transposeB, int m, int n, int k, int batch, bool misaligned = false)
     {
@@ -183,6 +212,8 @@ public sealed class WarpgroupTests
             return new CudaDevice("cuda", new HostRuntime(HostProgram.ForLibrary(), hopper), options);
         }
 
+        // A GPU on which they have hung is spared them.
+        Skip.If(Environment.GetEnvironmentVariable(DeviceOptions.WarpgroupsVariable) == "0", $"{DeviceOptions.WarpgroupsVariable} is 0");
         var device = (CudaDevice)Device.Open("cuda", options);
         Skip.IfNot(device.Properties.IsHopper, "warpgroup instructions are Hopper's");
         return device;

@@ -91,6 +91,16 @@ public sealed class PlantedErrorTests
         {
             Refuses(kernels, "nothing_wrong", Threads + 1, default(PlantedArguments), "65 threads a block; wanted 1 to 64");
         }
+
+        using (var kernels = new HostKernels())
+        {
+            var shape = LaunchShape.Row(1, Threads, HostRuntime.Ampere.SharedBytesPerBlock + 1);
+            HostExecutionException refused = Assert.Throws<HostExecutionException>(
+                () => kernels.Launch("planted", "nothing_wrong", shape, default(PlantedArguments)));
+            Assert.Contains("bytes of shared memory", refused.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(4096, StaticSharedMemory.Bytes("gram_reduce", "gram_reduce_aligned"));
     }
 
     [SkippableFact]

@@ -99,6 +99,13 @@ internal sealed class HostQueue(HostRuntime runtime) : GpuQueue
     private void Run(string module, string kernel, LaunchShape shape, ReadOnlySpan<byte> arguments)
     {
         runtime.Launched.Add(kernel);
+        int fixedBytes = StaticSharedMemory.Bytes(module, kernel);
+        if (shape.SharedBytes + fixedBytes > runtime.Properties.SharedBytesPerBlock)
+        {
+            throw new HostExecutionException(
+                $"kernel {kernel} was launched with {shape.SharedBytes} bytes of shared memory beside its own {fixedBytes}; there are {runtime.Properties.SharedBytesPerBlock}");
+        }
+
         runtime.Process.Launch(
             module,
             kernel,

@@ -8,13 +8,17 @@ namespace KFac.Kernels.Cuda;
 /// <c>STEM.sm_80</c>. The driver compiles PTX for the GPU at hand and keeps the result on disk.</remarks>
 internal sealed class DriverModules(ContextHandle context, GpuProperties properties) : IDisposable
 {
+    /// <summary>In percent of what a multiprocessor has.</summary>
+    private const int AllShared = 100;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ModuleHandle?> _modules = [];
     private readonly ConcurrentDictionary<(string Module, string Kernel), nint> _functions = new();
 
     /// <summary>The function of a kernel; the context is current.</summary>
-    public nint Find(string module, string kernel) =>
-        _functions.TryGetValue((module, kernel), out nint function) ? function : Load(module, kernel);
+    /// <param name="wantsShared">Whether launches of it ask for dynamic shared memory.</param>
+    public nint Find(string module, string kernel, bool wantsShared) =>
+        _functions.TryGetValue((module, kernel), out nint function) ? function : Load(module, kernel, wantsShared);
 
     public void Dispose()
     {
@@ -30,14 +34,14 @@ internal sealed class DriverModules(ContextHandle context, GpuProperties propert
         }
     }
 
-    private nint Load(string module, string kernel)
+    private nint Load(string module, string kernel, bool wantsShared)
     {
         lock (_gate)
         {
             nint function = (properties.IsHopper ? FindIn($"{module}.sm_90a", kernel) : null)
                 ?? FindIn($"{module}.sm_80", kernel)
                 ?? throw new InvalidOperationException($"There is no kernel {kernel} in {module}.cu; compile-ptx.sh was not run.");
-            AllowSharedMemory(function);
+            AllowSharedMemory(function, wantsShared);
             _functions[(module, kernel)] = function;
             return function;
         }
@@ -67,12 +71,17 @@ internal sealed class DriverModules(ContextHandle context, GpuProperties propert
         return function;
     }
 
-    /// <summary>Dynamic shared memory beyond 48 KiB has to be allowed; what a launch asks for decides what it takes.</summary>
-    private void AllowSharedMemory(nint function)
+    /// <summary>Dynamic shared memory beyond 48 KiB has to be allowed; what a launch asks for decides what it takes. Where it asks for any,
+    /// shared memory gets what it divides with the first-level cache, so that as many blocks fit as was reckoned with.</summary>
+    private void AllowSharedMemory(nint function, bool wantsShared)
     {
         DriverCall.Check(Driver.cuFuncGetAttribute(out int fixedBytes, FunctionAttribute.StaticSharedBytes, function));
         DriverCall.Check(Driver.cuFuncSetAttribute(
             function, FunctionAttribute.MostDynamicSharedBytes, properties.SharedBytesPerBlock - fixedBytes));
+        if (wantsShared)
+        {
+            DriverCall.Check(Driver.cuFuncSetAttribute(function, FunctionAttribute.PreferredSharedCarveout, AllShared));
+        }
     }
 
     /// <summary>The PTX with a zero behind it; null where there is none.</summary>

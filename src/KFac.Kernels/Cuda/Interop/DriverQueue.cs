@@ -55,7 +55,7 @@ internal sealed unsafe class DriverQueue : GpuQueue
     public override void Launch(string module, string kernel, LaunchShape shape, ReadOnlySpan<byte> arguments)
     {
         using ContextHandle.Scope scope = _context.Enter();
-        nint function = _modules.Find(module, kernel);
+        nint function = _modules.Find(module, kernel, shape.SharedBytes > 0);
         fixed (byte* structure = arguments)
         {
             void* argument = structure;

@@ -29,6 +29,7 @@ internal enum FunctionAttribute
 {
     StaticSharedBytes = 1,
     MostDynamicSharedBytes = 8,
+    PreferredSharedCarveout = 9,
 }
 
 /// <summary><c>CUjit_option</c>.</summary>

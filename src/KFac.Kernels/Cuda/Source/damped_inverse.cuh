@@ -97,8 +97,10 @@ static __device__ __forceinline__ void load_inverse(const DampedInverseArguments
 }
 
 // W[k][k] <- -D⁻¹, one pivot after the other. A pivot that is not positive and finite, or whose inverse is not finite, ends the item.
+// Everything waits for this one block, so a pivot is made short: a thread keeps its 4×4 elements in registers, of the whole tile so
+// that nobody waits for its mirror image, and only the pivot's column goes through shared memory, in two places in turn.
 template <typename T>
-static __device__ __forceinline__ void invert_pivot(const DampedInverseArguments& args, T (*block)[square_tile + 1], T* pivot_column) {
+static __device__ __forceinline__ void invert_pivot(const DampedInverseArguments& args, T (*columns)[square_tile]) {
     const InverseItem& item = args.items[blockIdx.x];
     const Sweep<T> sweep(item);
     if (args.step >= sweep.tiles) {
@@ -106,46 +108,66 @@ static __device__ __forceinline__ void invert_pivot(const DampedInverseArguments
     }
 
     T* const tile = sweep.tile(args.step, args.step);
-    const int thread = static_cast<int>(threadIdx.x);
-    for (int e = thread; e < square_tile * square_tile; e += square_threads) {
-        block[e / square_tile][e % square_tile] = tile[e / square_tile * sweep.stride + e % square_tile];
+    const int y = static_cast<int>(threadIdx.x) / 16, x = static_cast<int>(threadIdx.x) % 16;
+    T own[4][4];
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+            const int i = tile_row(r), j = tile_column(c);
+            own[r][c] = i >= j ? tile[i * sweep.stride + j] : tile[j * sweep.stride + i];
+        }
     }
 
     int bad = -1;
-    for (int p = 0; p < square_tile; ++p) {
-        __syncthreads();
-        const T pivot = block[p][p];
-        const T inverse = T(1) / pivot;
-        bad = bad < 0 && !(pivot > T(0) && is_finite(pivot) && is_finite(static_cast<float>(inverse))) ? p : bad;
-        if (thread < square_tile) {
-            pivot_column[thread] = block[thread][p];
-        }
-
-        __syncthreads();
-        for (int e = thread; e < square_tile * square_tile; e += square_threads) {
-            const int i = e / square_tile, j = e % square_tile;
-            if (j > i) {
-                continue;
+#pragma unroll
+    for (int quarter = 0; quarter < 4; ++quarter) {
+#pragma unroll 1
+        for (int q = 0; q < 16; ++q) {
+            const int p = 16 * quarter + q;
+            T* const column = columns[q % 2];
+            if (x == q) {
+#pragma unroll
+                for (int r = 0; r < 4; ++r) {
+                    column[tile_row(r)] = own[r][quarter];
+                }
             }
 
-            T value;
-            if (i == p || j == p) {
-                value = i == j ? -inverse : pivot_column[i == p ? j : i] * inverse;
-            } else {
-                value = fma(-(pivot_column[i] * inverse), pivot_column[j], block[i][j]);
+            __syncthreads();
+            const T pivot = column[p];
+            const T inverse = T(1) / pivot;
+            bad = bad < 0 && !(pivot > T(0) && is_finite(pivot) && is_finite(static_cast<float>(inverse))) ? p : bad;
+            T down[4], along[4];
+#pragma unroll
+            for (int r = 0; r < 4; ++r) {
+                down[r] = column[tile_row(r)];
+                along[r] = column[tile_column(r)];
             }
 
-            block[i][j] = value;
-            block[j][i] = value;
+#pragma unroll
+            for (int r = 0; r < 4; ++r) {
+#pragma unroll
+                for (int c = 0; c < 4; ++c) {
+                    // Above the diagonal as the mirror image is computed.
+                    const bool lower = r > c || (r == c && y >= x);
+                    const T scaled = (lower ? down[r] : along[c]) * inverse;
+                    const T value = fma(-scaled, lower ? along[c] : down[r], own[r][c]);
+                    const bool in_row = r == quarter && y == q, in_column = c == quarter && x == q;
+                    own[r][c] = in_row && in_column ? -inverse : in_row ? along[c] * inverse : in_column ? down[r] * inverse : value;
+                }
+            }
         }
     }
 
-    __syncthreads();
-    for (int e = thread; e < square_tile * square_tile; e += square_threads) {
-        tile[e / square_tile * sweep.stride + e % square_tile] = block[e / square_tile][e % square_tile];
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+            tile[tile_row(r) * sweep.stride + tile_column(c)] = own[r][c];
+        }
     }
 
-    if (thread == 0 && bad >= 0 && *item.status == 0) {
+    if (threadIdx.x == 0 && bad >= 0 && *item.status == 0) {
         *item.status = 1 + args.step * square_tile + bad;
     }
 }
@@ -267,9 +289,8 @@ static __device__ __forceinline__ void check_diagonal(const DampedInverseArgumen
 #define KFAC_DAMPED_INVERSE(T)                                                                              \
     KFAC_KERNEL(inverse_load_##T, DampedInverseArguments, kfac::square_threads) { kfac::load_inverse<T>(args); } \
     KFAC_KERNEL(inverse_pivot_##T, DampedInverseArguments, kfac::square_threads) {                          \
-        __shared__ T block[kfac::square_tile][kfac::square_tile + 1];                                       \
-        __shared__ T pivot_column[kfac::square_tile];                                                       \
-        kfac::invert_pivot<T>(args, block, pivot_column);                                                   \
+        __shared__ T columns[2][kfac::square_tile];                                                         \
+        kfac::invert_pivot<T>(args, columns);                                                               \
     }                                                                                                       \
     KFAC_KERNEL(inverse_panel_##T, DampedInverseArguments, kfac::square_threads) {                          \
         __shared__ kfac::TileOperands<T> shared;                                                            \

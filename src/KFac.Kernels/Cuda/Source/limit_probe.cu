@@ -139,7 +139,7 @@ KFAC_KERNEL(copy_vectors, StreamArguments, 256) {
 
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            y[i + k * 256] = v[k];
+            y[i + k * 256] = make_float4(v[k].x, v[k].y, v[k].z, v[k].w);  // whole, the array stays in local memory
         }
     }
 

@@ -31,11 +31,11 @@ static __device__ __forceinline__ int chunk_word(int row, int chunk) {
 }
 
 // The thread's number, hidden from the compiler: what follows from it is computed again where it is wanted, a few operations,
-// instead of being held in registers through the whole product.
+// instead of being held in registers through the whole product. The mask says what is known of it: quotients are shifts.
 static __device__ __forceinline__ int thread_again() {
     int thread = static_cast<int>(threadIdx.x);
     asm volatile("" : "+r"(thread));
-    return thread;
+    return thread & 1023;
 }
 
 // Where chunks of a slice lie, for Patch.
@@ -80,6 +80,16 @@ struct StridedOperand {
         const int rows = (A == Along::lines ? depth : lines) - first_row;
         const int count = max(0, min(4, (A == Along::lines ? lines : depth) - column));
         const float* from = source + first_row * stride + column;
+        if (aligned && lines >= Lines && (slice + 1) * slice_depth <= depth) {
+#pragma unroll
+            for (int i = 0; i < passes; ++i) {
+                copy_async16(tile + Words::at(row + i * row_step, chunk), from, true);
+                from += row_step * stride;
+            }
+
+            return;
+        }
+
 #pragma unroll
         for (int i = 0; i < passes; ++i) {
             const bool valid = i * row_step < rows && count > 0;

@@ -14,15 +14,20 @@
 
 namespace kfac {
 
-// Adds `slices` slices to the sums. `observe` sees every slice of the left factor once it has arrived. `reuse` takes the left
-// factor for both, `active` says whether this warp's results are wanted. Ends with a barrier: shared memory is free again.
-template <class Shape, Precision P, class OperandA, class OperandB, class Observer>
-static __device__ __forceinline__ void multiply_slices(
-    float* shared, const OperandA& a, const OperandB& b, int slices, bool reuse, bool active, Sums<Shape>& sums, Observer observe) {
-    const auto tile_a = [&](int slice) { return shared + slice % Shape::Stages * Shape::StageWords; };
-    const auto tile_b = [&](int slice) { return tile_a(slice) + (reuse ? 0 : Shape::Rows * slice_depth); };
-    const auto stage = [&](int slice) {
-        if (slice < slices) {
+// Where the slices of both factors lie in shared memory, and how they come there. No lambdas in multiply_slices instead: one that is called
+// in two places stays a function, for which everything that it captures, `shared` too, lies in local memory.
+template <class Shape, class OperandA, class OperandB>
+struct Slices {
+    float* shared;
+    const OperandA& a;
+    const OperandB& b;
+    int count;
+    bool reuse;  // take the left factor for both
+
+    __device__ __forceinline__ float* tile_a(int slice) const { return shared + slice % Shape::Stages * Shape::StageWords; }
+    __device__ __forceinline__ float* tile_b(int slice) const { return tile_a(slice) + (reuse ? 0 : Shape::Rows * slice_depth); }
+    __device__ __forceinline__ void stage(int slice) const {
+        if (slice < count) {
             a.stage(tile_a(slice), slice);
             if (!reuse) {
                 b.stage(tile_b(slice), slice);
@@ -30,22 +35,30 @@ static __device__ __forceinline__ void multiply_slices(
         }
 
         commit_copies();
-    };
+    }
+};
+
+// Adds `slices` slices to the sums. `observe` sees every slice of the left factor once it has arrived. `reuse` takes the left
+// factor for both, `active` says whether this warp's results are wanted. Ends with a barrier: shared memory is free again.
+template <class Shape, Precision P, class OperandA, class OperandB, class Observer>
+static __device__ __forceinline__ void multiply_slices(
+    float* shared, const OperandA& a, const OperandB& b, int slices, bool reuse, bool active, Sums<Shape>& sums, Observer observe) {
+    const Slices<Shape, OperandA, OperandB> factors{shared, a, b, slices, reuse};
     const LanePlace<Shape> lane;
 #pragma unroll 1
     for (int slice = 0; slice < Shape::Stages - 1; ++slice) {
-        stage(slice);
+        factors.stage(slice);
     }
 
     for (int slice = 0; slice < slices; ++slice) {
         wait_copies<Shape::Stages - 2>();
         __syncthreads();
-        stage(slice + Shape::Stages - 1);
+        factors.stage(slice + Shape::Stages - 1);
         if (active) {
-            multiply_slice<Shape, P, OperandA::along, OperandB::along>(tile_a(slice), tile_b(slice), lane, sums);
+            multiply_slice<Shape, P, OperandA::along, OperandB::along>(factors.tile_a(slice), factors.tile_b(slice), lane, sums);
         }
 
-        observe(tile_a(slice));
+        observe(factors.tile_a(slice));
     }
 
     wait_copies<0>();

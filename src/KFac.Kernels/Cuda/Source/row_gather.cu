@@ -77,20 +77,36 @@ KFAC_KERNEL(scale_table, RowGatherArguments, 256) {
 template <int W>
 static __device__ __forceinline__ void scatter_add(const RowGatherArguments& args) {
     for_each_strip(args, [&](int row, int first) {
-        kfac::Pack<W> sums[packs_per_lane] = {};
+        float sums[packs_per_lane][W] = {};  // Packs would stay in local memory
         bool any = false;
         kfac::for_each_occurrence(args.occurrences, row, [&](int place) {
             for_each_pack_of_lane<W>(args, first, [&](int i, int column) {
                 const float* const entry = args.table + args.occurrences.indices[row] * args.table_stride + column;
-                const auto old = any ? sums[i] : kfac::load(kfac::Width<W>(), entry);
+                if (!any) {
+                    const auto old = kfac::load(kfac::Width<W>(), entry);
+#pragma unroll
+                    for (int k = 0; k < W; k++) {
+                        sums[i][k] = old.at[k];
+                    }
+                }
+
                 const auto x = kfac::load(kfac::Width<W>(), args.rows + place * args.row_stride + column);
-                sums[i] = kfac::map(old, x, [](float a, float b) { return a + b; });
+#pragma unroll
+                for (int k = 0; k < W; k++) {
+                    sums[i][k] += x.at[k];
+                }
             });
             any = true;
         });
         if (any) {
             for_each_pack_of_lane<W>(args, first, [&](int i, int column) {
-                kfac::store(args.table + args.occurrences.indices[row] * args.table_stride + column, sums[i]);
+                kfac::Pack<W> sum;
+#pragma unroll
+                for (int k = 0; k < W; k++) {
+                    sum.at[k] = sums[i][k];
+                }
+
+                kfac::store(args.table + args.occurrences.indices[row] * args.table_stride + column, sum);
             });
         }
     });

@@ -45,21 +45,38 @@ struct TileOperands {
 };
 
 // sum(i, j) += left(i, k) right(j, k) over the 64 depths k. `left` and `right` read global memory; all 256 threads call.
-// A thread reads as many depths of a line as 16 bytes hold: single elements would cost twice the time of their products.
+// A thread reads as many depths of a line as 16 bytes hold: single elements would cost twice the time of their products. What comes
+// next from global memory is on its way while these are multiplied.
 template <typename T, typename Left, typename Right>
 static __device__ __forceinline__ void multiply_tile(T (&sum)[4][4], TileOperands<T>& shared, Left left, Right right) {
     constexpr int depth = TileOperands<T>::depth, count = run<T>;
-    const int thread = static_cast<int>(threadIdx.x);
+    constexpr int passes = square_tile * depth / square_threads, step = square_threads / depth;
+    const int line = static_cast<int>(threadIdx.x) / depth, mine = static_cast<int>(threadIdx.x) % depth;
+    T next_left[passes], next_right[passes];
+#pragma unroll
+    for (int i = 0; i < passes; ++i) {
+        next_left[i] = left(line + i * step, mine);
+        next_right[i] = right(line + i * step, mine);
+    }
+
+#pragma unroll 1
     for (int first = 0; first < square_tile; first += depth) {
         __syncthreads();
 #pragma unroll
-        for (int e = thread; e < square_tile * depth; e += square_threads) {
-            const int line = e / depth, k = e % depth;
-            shared.left[line][k] = left(line, first + k);
-            shared.right[line][k] = right(line, first + k);
+        for (int i = 0; i < passes; ++i) {
+            shared.left[line + i * step][mine] = next_left[i];
+            shared.right[line + i * step][mine] = next_right[i];
         }
 
         __syncthreads();
+        if (first + depth < square_tile) {
+#pragma unroll
+            for (int i = 0; i < passes; ++i) {
+                next_left[i] = left(line + i * step, first + depth + mine);
+                next_right[i] = right(line + i * step, first + depth + mine);
+            }
+        }
+
 #pragma unroll
         for (int k = 0; k < depth; k += count) {
             T a[4][count], b[4][count];

@@ -17,7 +17,7 @@ struct WarpgroupTile {
     static_assert(P == Precision::split || P == Precision::tf32);
     static constexpr int Rows = 128, Columns = Columns_, Halves = Columns / 128;
     static constexpr int Helpers = 128, Workers = 256, Threads = Helpers + Workers;
-    static constexpr int HelperRegisters = 88, WorkerRegisters = 208;  // 384 threads start with 168
+    static constexpr int HelperRegisters = 72, WorkerRegisters = 216;  // 384 threads start with 168
     static constexpr int Parts = P == Precision::split ? 2 : 1;        // of an element of the right factor
     static constexpr int Ahead = Columns == 128 ? 3 : 2;
     static constexpr int PartSlots = 2, LeftSlots = Ahead + PartSlots, RightSlots = Ahead + 1;
@@ -74,7 +74,7 @@ struct LeftFragment {
     float at[4][4];
 
     __device__ __forceinline__ void load(const float* tile) {
-        const int worker = thread_again() - 128, line = worker_line(worker), member = worker % 4;
+        const int worker = (thread_again() - 128) & 255, line = worker_line(worker), member = worker % 4;
 #pragma unroll
         for (int step = 0; step < 4; ++step) {
 #pragma unroll

@@ -1,4 +1,7 @@
-// WeightNorm: a team of threads takes a row and reads it twice, once for its sums in float64 and once to scale it.
+// WeightNorm (Salimans and Kingma 2016), by rows v of V with gains g: w = (g/‖v‖)·v; backward, with the gradient d of w,
+//   d_v = (g/‖v‖)·(d - (d·v/‖v‖²)·v),   d_g = d·v/‖v‖.
+// A team of threads takes a row. Forward reads it twice, for ‖v‖ and to scale it; backward three times, and d twice: for v·v, for d·v
+// and for the result. The sums are float64.
 #include "row_grid.cuh"
 
 struct WeightNormArguments {
