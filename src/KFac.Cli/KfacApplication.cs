@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace KFac.Cli;
 
@@ -33,7 +34,7 @@ internal sealed class KfacApplication
         ParseResult parse = _root.Parse(arguments);
         if (parse.Errors.Count > 0)
         {
-            string name = parse.CommandResult.Command is KfacCommand command ? $"kfac {command.FullName}" : "kfac";
+            string name = NameOf(parse.CommandResult);
             string problem = parse.UnmatchedTokens.Count > 0
                 ? $"'{parse.UnmatchedTokens[0]}' is neither a command nor an option here."
                 : parse.Errors[0].Message;
@@ -50,6 +51,11 @@ internal sealed class KfacApplication
         };
         return parse.Invoke(configuration);
     }
+
+    /// <summary>As it was typed: <c>kfac bench</c>.</summary>
+    private static string NameOf(SymbolResult? result) => result is CommandResult { Command: not RootCommand } command
+        ? $"{NameOf(command.Parent)} {command.Command.Name}"
+        : "kfac";
 
     private static KfacCommand[] Commands() =>
     [

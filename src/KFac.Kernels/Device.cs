@@ -41,7 +41,8 @@ public abstract class Device : IDisposable
         DeviceCatalog.Open(name, options ?? new DeviceOptions());
 
     /// <summary>Opens a device that checks shapes and hands out views, but has no memory and computes nothing: arenas on it count what a
-    /// network's forward and backward passes would take. What is read from it is zero.</summary>
+    /// network's forward and backward passes would take. Reading from it throws <see cref="InvalidOperationException"/>, and what it lacks,
+    /// as everywhere, <see cref="KernelMissingException"/>.</summary>
     public static Device OpenPlan() => new Planning.PlanningDevice();
 
     /// <summary>Allocates a block that starts at a 64-byte boundary.</summary>

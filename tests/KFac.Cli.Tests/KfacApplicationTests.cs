@@ -11,6 +11,8 @@ public sealed class KfacApplicationTests : IDisposable
 
     [Theory]
     [InlineData("Required command")]
+    [InlineData("kfac bench: Required command was not provided. See kfac bench --help.", "bench")]
+    [InlineData("kfac bench: 'frobnicate' is neither a command nor an option here. See kfac bench --help.", "bench", "frobnicate")]
     [InlineData("'frobnicate' is neither a command nor an option", "frobnicate")]
     [InlineData("'--frobnicate' is neither a command nor an option", "devices", "--frobnicate")]
     [InlineData("--device is 'tpu'; wanted cpu, cuda, cuda:N or auto", "devices", "--device", "tpu")]

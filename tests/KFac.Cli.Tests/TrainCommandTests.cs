@@ -149,6 +149,7 @@ public sealed class TrainCommandTests : IDisposable
     [InlineData("The target is 'loss'; wanted METRIC=VALUE", "mnist-mlp", "--target", "loss")]
     [InlineData("The target names 'loss'; mnist-mlp has trainLoss", "mnist-mlp", "--target", "loss=1")]
     [InlineData("none was given", "mnist-mlp", "--resume")]
+    [InlineData("--warmup is 9 in a run of 9 steps; wanted fewer", "mnist-mlp", "--steps", "9", "--warmup", "9", "--schedule", "cosine")]
     [InlineData("--grid-steps is an option of --grid", "mnist-mlp", "--grid-steps", "10")]
     [InlineData("--other-parameters is 'adam'; wanted first-order or diagonal", "mnist-mlp", "--other-parameters", "adam")]
     [InlineData("--other-rate", "mnist-mlp", "--other-rate", "0")]
@@ -162,6 +163,12 @@ public sealed class TrainCommandTests : IDisposable
     public void Bad_data_is_told_in_one_line()
     {
         _cli.RunFails(1, "There is no data directory", "train", "mnist-mlp", "--data", "@absent");
+        File.WriteAllText(_cli["file"], "x");
+        foreach (string workload in (string[])["mnist-mlp", "cifar10-vgg11", "cora-gcn", "tox21-graphnet", "shakespeare-gpt"])
+        {
+            _cli.RunFails(1, "file is a file; wanted a data directory", "train", workload, "--data", "@file");
+        }
+
         Directory.CreateDirectory(_cli["empty"]);
         _cli.RunFails(1, "looked for t10k-images-idx3-ubyte[.gz]", "train", "mnist-mlp", "--data", "@empty");
         File.WriteAllText(_cli["empty/t10k-images-idx3-ubyte"], "not images");
@@ -170,10 +177,35 @@ public sealed class TrainCommandTests : IDisposable
     }
 
     [Fact]
+    public void Bad_weights_are_told_in_one_line()
+    {
+        string[] run = ["train", "mnist-mlp", "--hidden", "8", "--steps", "1"];
+        _cli.RunFails(1, "absent does not exist.", [.. run, "--init", "@absent"]);
+        _cli.RunFails(1, "is a directory; wanted a safetensors file.", [.. run, "--init", "@"]);
+        File.WriteAllText(_cli["short"], "x");
+        _cli.RunFails(1, "short has 1 bytes; wanted a safetensors file, which has at least 8.", [.. run, "--init", "@short"]);
+        Assert.Equal(0, _cli.Run([.. run, "--export", "@w"]).ExitCode);
+        byte[] whole = File.ReadAllBytes(_cli["w"]);
+        foreach (int length in (int[])[100, 300, whole.Length - 1])
+        {
+            File.WriteAllBytes(_cli["w"], whole[..length]);
+            _cli.RunFails(1, "is truncated: ", [.. run, "--init", "@w"]);
+        }
+    }
+
+    [Fact]
     public void Unusable_output_is_told_before_training()
     {
-        _cli.RunFails(1, "create it first", "train", "mnist-mlp", "--plot", "@absent/plot.svg");
+        foreach (string option in (string[])["--plot", "--export"])
+        {
+            _cli.RunFails(1, "cannot be written: the directory", "train", "mnist-mlp", option, "@absent/file");
+            _cli.RunFails(1, "is a directory; wanted the name of a file", "train", "mnist-mlp", option, "@");
+        }
+
+        _cli.RunFails(1, "is a directory; wanted the name of a file", "train", "mnist-mlp", "--hidden", "8", "--log", "@");
+        _cli.RunFails(1, "create it first", "train", "mnist-mlp", "--hidden", "8", "--log", "@absent/log");
         File.WriteAllText(_cli["log"], "mine");
+        _cli.RunFails(1, "log, which is a file; wanted a directory", "train", "mnist-mlp", "--hidden", "8", "--checkpoint", "@log");
         Directory.CreateDirectory(_cli["run"]);
         File.WriteAllText(_cli["run/checkpoint.kfac"], "mine too, and long enough to be looked into");
         _cli.RunFails(1, "holds the checkpoint of another run", "train", "mnist-mlp", "--hidden", "8", "--checkpoint", "@run", "--log", "@log");

@@ -56,9 +56,10 @@ internal sealed class PeerProcess : IDisposable
         {
             process = Process.Start(start)!;
         }
-        catch (Win32Exception failure)
+        catch (Exception failure) when (failure is Win32Exception or InvalidOperationException)
         {
-            throw new IOException($"--against {python} cannot be started: {failure.Message}.", failure);
+            string reason = Directory.Exists(python) ? "it is a directory" : failure.Message.TrimEnd('.');
+            throw new IOException($"--against {python} cannot be started: {reason}.", failure);
         }
 
         var peer = new PeerProcess(python, process, cancellation);

@@ -118,8 +118,14 @@ internal sealed class TrainArguments
     {
         long steps = options.LastStep(problem.CountOf(DataPart.Train));
         long warmup = context.Get(_warmup) ?? 0;
+        string wanted = context.Required(_schedule);
+        if (warmup >= steps && wanted != "constant")
+        {
+            throw new ArgumentException($"--warmup is {warmup} in a run of {steps} steps; wanted fewer, so that the rate can decay.");
+        }
+
         double peak = options.Optimizer.LearningRate;
-        LearningRateSchedule? schedule = context.Required(_schedule) switch
+        LearningRateSchedule? schedule = wanted switch
         {
             "cosine" => new WarmupCosineSchedule(peak, warmup, steps),
             "linear" => new WarmupLinearSchedule(peak, warmup, steps),

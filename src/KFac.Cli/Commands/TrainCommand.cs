@@ -73,8 +73,7 @@ internal sealed class TrainCommand : KfacCommand
         TrainingOptions options = _arguments.ReadOptions(context, workload);
         string? plot = context.Get(_plot);
         string? export = _arguments.Export(context);
-        RequireDirectoryOf(plot);
-        RequireDirectoryOf(export);
+        OutputFiles.RequireTargets(plot, export);
         TrainingProblem problem = workload.Load(_arguments.DataDirectory(context), context.Seed);
         options = options with { Schedule = _arguments.ReadSchedule(context, options, problem) };
         using Device device = context.OpenDevice();
@@ -129,14 +128,6 @@ internal sealed class TrainCommand : KfacCommand
             TrainingTarget target = options.Target!;
             string last = result.Metrics.Get(target.Metric).ToString("0.######", CultureInfo.InvariantCulture);
             throw new TrainingException($"{target} was not reached in {result.Steps} steps; it ended at {last}.", result.Steps);
-        }
-    }
-
-    private static void RequireDirectoryOf(string? path)
-    {
-        if (path is not null && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
-        {
-            throw new DirectoryNotFoundException($"The directory of {path} does not exist; create it first.");
         }
     }
 

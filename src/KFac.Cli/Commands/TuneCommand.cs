@@ -42,6 +42,7 @@ internal sealed class TuneCommand : KfacCommand
     {
         TargetSearchOptions options = ReadOptions(context);
         string? target = context.Get(_out);
+        OutputFiles.RequireTargets(context.Get(_plot));
         using OutputFiles? files = target is null ? null : OutputFiles.For(target);
         TrainingProblem problem = options.Workload.Load(context.Get(_data), context.Seed);
         using Device device = context.OpenDevice();

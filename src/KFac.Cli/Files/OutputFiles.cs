@@ -34,9 +34,23 @@ internal sealed class OutputFiles : IDisposable
     /// <exception cref="IOException">Its directory does not exist, or the path is one.</exception>
     public static OutputFiles For(string path)
     {
-        RequireFileName(path);
-        RequireParent(Path.GetFullPath(path), path);
+        RequireTargets(path);
         return new OutputFiles();
+    }
+
+    /// <summary>Makes sure that paths can name files, for those that a library writes at the end of a long run.</summary>
+    /// <param name="paths">Null for what is not written.</param>
+    /// <exception cref="IOException">A directory does not exist, or a path is one.</exception>
+    public static void RequireTargets(params ReadOnlySpan<string?> paths)
+    {
+        foreach (string? path in paths)
+        {
+            if (path is not null)
+            {
+                RequireFileName(path);
+                RequireParent(Path.GetFullPath(path), path);
+            }
+        }
     }
 
     /// <summary>Writes one file; it appears under <paramref name="path"/> at <see cref="Commit"/>.</summary>

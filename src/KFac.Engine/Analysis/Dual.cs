@@ -25,21 +25,6 @@ public readonly record struct Dual(double Value, double Tangent)
         return new Dual(quotient, (x.Tangent - (quotient * y.Tangent)) / y.Value);
     }
 
-    /// <summary>A constant.</summary>
-    public static Dual FromDouble(double value) => value;
-
-    /// <summary>Sum.</summary>
-    public static Dual Add(Dual x, Dual y) => x + y;
-
-    /// <summary>Difference.</summary>
-    public static Dual Subtract(Dual x, Dual y) => x - y;
-
-    /// <summary>Product.</summary>
-    public static Dual Multiply(Dual x, Dual y) => x * y;
-
-    /// <summary>Quotient.</summary>
-    public static Dual Divide(Dual x, Dual y) => x / y;
-
     /// <summary>eˣ.</summary>
     public static Dual Exp(Dual x)
     {

@@ -2,7 +2,7 @@ namespace KFac.Kernels.Planning;
 
 /// <summary>A device that hands out views of no memory and does nothing when asked to compute: what a computation takes is counted by
 /// running it here, in the time that its calls and checks take.</summary>
-/// <remarks>What is read from it is zero. It offers what forward and backward passes of networks need.</remarks>
+/// <remarks>Nothing can be read from it. It offers what forward and backward passes of networks need.</remarks>
 internal sealed class PlanningDevice : Device
 {
     private const long Alignment = 64;
@@ -43,7 +43,7 @@ internal sealed class PlanningDevice : Device
     }
 }
 
-/// <summary>Takes uploads and gives zeros back.</summary>
+/// <summary>Takes uploads and refuses to give anything back.</summary>
 internal sealed class PlanningStream(PlanningDevice device) : DeviceStream(device)
 {
     public override void Synchronize()
@@ -71,7 +71,8 @@ internal sealed class PlanningStream(PlanningDevice device) : DeviceStream(devic
     {
     }
 
-    private protected override void DownloadCore<T>(VectorView<T> source, Span<T> destination) => destination.Clear();
+    private protected override void DownloadCore<T>(VectorView<T> source, Span<T> destination) => throw new InvalidOperationException(
+        "A planning device has no memory to read from; run what depends on values on a device of Device.Open.");
 }
 
 /// <summary>Nothing.</summary>

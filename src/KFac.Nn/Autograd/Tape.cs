@@ -47,9 +47,6 @@ public sealed class Tape : IDisposable
     /// <summary>How the rows hang together, for layers on graphs; null elsewhere. Forgotten by <see cref="Reset"/>.</summary>
     public GraphStructure? Graph { get; set; }
 
-    /// <summary>Number of values recorded.</summary>
-    public int Count => _entries.Count;
-
     /// <summary>Memory of gradients, taken back at the end of each backward pass.</summary>
     internal Arena PassMemory { get; }
 

@@ -28,11 +28,7 @@ public static class CifarDirectory
     /// <exception cref="InvalidDataException">A file is empty or truncated, or a label is out of range.</exception>
     public static ImageData Load(string directory)
     {
-        ArgumentException.ThrowIfNullOrEmpty(directory);
-        if (!Directory.Exists(directory))
-        {
-            throw new DirectoryNotFoundException($"There is no data directory {directory}.");
-        }
+        InputPath.RequireDataDirectory(directory);
 
         string unpacked = Path.Combine(directory, ArchiveFolder);
         string folder = Directory.Exists(unpacked) ? unpacked : directory;

@@ -54,9 +54,6 @@ public sealed class GraphBatch : IDisposable
     /// <summary>[graphs, tasks], NaN where there is no label.</summary>
     public MatrixView<float> Labels { get; private set; }
 
-    /// <summary>The labels on the host, row-major.</summary>
-    public ReadOnlySpan<float> HostLabels => CollectionsMarshal.AsSpan(_labels);
-
     /// <summary>Columns of <see cref="Nodes"/>.</summary>
     public int NodeWidth => _nodeColumns.Width;
 

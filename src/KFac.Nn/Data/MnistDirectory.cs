@@ -17,11 +17,7 @@ public static class MnistDirectory
     /// <exception cref="InvalidDataException">A file is malformed, or the files do not belong together.</exception>
     public static ImageData Load(string directory)
     {
-        ArgumentException.ThrowIfNullOrEmpty(directory);
-        if (!Directory.Exists(directory))
-        {
-            throw new DirectoryNotFoundException($"There is no data directory {directory}.");
-        }
+        InputPath.RequireDataDirectory(directory);
 
         ImageSet? train = Find(directory, "train");
         ImageSet? test = Find(directory, "t10k");

@@ -41,16 +41,7 @@ public sealed class NpyReader : IDisposable
     /// <exception cref="InvalidDataException">It is not a supported <c>.npy</c> file.</exception>
     public static NpyReader Open(string path)
     {
-        if (Directory.Exists(path))
-        {
-            throw new IOException($"{path} is a directory; wanted a .npy file.");
-        }
-
-        if (!File.Exists(path))
-        {
-            throw new FileNotFoundException($"{path} does not exist.", path);
-        }
-
+        InputPath.RequireFile(path, "a .npy file");
         var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);
         try
         {

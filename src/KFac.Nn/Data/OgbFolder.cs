@@ -4,8 +4,11 @@ namespace KFac.Nn;
 internal static class OgbFolder
 {
     /// <summary>A file of <c>raw/</c>.</summary>
-    public static string Raw(string directory, string name) =>
-        CompressedFile.Find(Path.Combine(Existing(directory), "raw"), name + ".csv");
+    public static string Raw(string directory, string name)
+    {
+        InputPath.RequireDataDirectory(directory);
+        return CompressedFile.Find(Path.Combine(directory, "raw"), name + ".csv");
+    }
 
     /// <summary>Reads <c>num-node-list</c>, <c>num-edge-list</c> and <c>edge</c>.</summary>
     public static Graphs ReadGraphs(string directory)
@@ -105,8 +108,4 @@ internal static class OgbFolder
             : throw new InvalidDataException(
                 $"{ends.Path}: row {edge + 1} names node {node}, but graph {graph} has {nodes}; wanted {(nodes == 0 ? "no edge of it" : $"0 to {nodes - 1}")}.");
     }
-
-    private static string Existing(string directory) => Directory.Exists(directory)
-        ? directory
-        : throw new DirectoryNotFoundException($"There is no data directory {directory}.");
 }

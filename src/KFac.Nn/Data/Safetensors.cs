@@ -49,7 +49,7 @@ public static class Safetensors
     /// is not read; one line names file, tensor and what is wrong.</exception>
     public static IReadOnlyList<SafetensorsTensor> Read(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        InputPath.RequireFile(path, "a safetensors file");
         using FileStream file = File.OpenRead(path);
         byte[] json = ReadHeader(file, path);
         long dataLength = file.Length - file.Position;

@@ -39,11 +39,7 @@ public sealed class TextCorpus
     /// <exception cref="InvalidDataException">The text is not UTF-8, or too short to split.</exception>
     public static TextCorpus Load(string directory)
     {
-        ArgumentException.ThrowIfNullOrEmpty(directory);
-        if (!Directory.Exists(directory))
-        {
-            throw new DirectoryNotFoundException($"There is no data directory {directory}.");
-        }
+        InputPath.RequireDataDirectory(directory);
 
         string path = Path.Combine(directory, "input.txt");
         if (!File.Exists(path))

@@ -16,9 +16,6 @@ public sealed class Sequential : Module
         _modules = modules.ToArray();
     }
 
-    /// <summary>The modules in order.</summary>
-    public IReadOnlyList<Module> Modules => _modules;
-
     /// <inheritdoc/>
     public override Variable Forward(Tape tape, Variable input)
     {

@@ -31,6 +31,16 @@ public sealed class CheckpointStore
     /// <summary>Whether there is a checkpoint.</summary>
     public bool Exists => File.Exists(FilePath);
 
+    /// <summary>Makes sure that the directory is one, or can become one.</summary>
+    /// <exception cref="IOException">A file has its name.</exception>
+    public void RequireDirectory()
+    {
+        if (File.Exists(Directory))
+        {
+            throw new IOException($"Checkpoints cannot be kept in {Directory}, which is a file; wanted a directory.");
+        }
+    }
+
     /// <summary>Opens the temporary file; tests put a disk that fails in its place.</summary>
     internal Func<string, Stream> OpenTemporary { get; init; } = AtomicFile.Create;
 

@@ -14,7 +14,7 @@ internal sealed class MetricsLog : IDisposable
     private readonly IReadOnlyList<string> _names;
     private readonly FileStream _file;
 
-    /// <exception cref="IOException">The directory is missing, or the file cannot be written.</exception>
+    /// <exception cref="IOException">The directory is missing, the name is a directory's, or the file cannot be written.</exception>
     public MetricsLog(string path, IReadOnlyList<string> names, TrainingHistory history)
     {
         _names = names;
@@ -22,6 +22,11 @@ internal sealed class MetricsLog : IDisposable
         if (!Directory.Exists(directory))
         {
             throw new DirectoryNotFoundException($"The directory of the log {path} does not exist; create it first.");
+        }
+
+        if (Directory.Exists(path))
+        {
+            throw new IOException($"The log {path} is a directory; wanted the name of a file.");
         }
 
         AtomicFile.Write(path, file =>

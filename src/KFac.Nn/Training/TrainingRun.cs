@@ -46,6 +46,7 @@ public sealed class TrainingRun : IStateful, IDisposable
         _options = options;
         _fingerprint = options.Fingerprint(problem);
         _checkpoints = options.CheckpointDirectory is string directory ? new CheckpointStore(directory) : null;
+        _checkpoints?.RequireDirectory();
         _history = new TrainingHistory(options.Workload.MetricNames);
         _network = problem.CreateNetwork(device, options.Seed);
         _optimizer = OptimizerFactory.Create(device, _network, options.Optimizer, options.Seed);
