@@ -34,6 +34,8 @@ internal sealed class ElementwiseCase : BenchCase
         ["operation"] = _operation.Name,
         ["rows"] = _shape.Rows,
         ["columns"] = _shape.Columns,
+        ["height"] = _operands.Images.Window.Height,
+        ["width"] = _operands.Images.Window.Width,
     };
 
     public override void Run() => _operation.Run(_arena.Device.DefaultStream, _operands);
@@ -49,66 +51,4 @@ internal readonly record struct ElementwiseShape(int Rows, int Columns)
 
     /// <summary>As on the command line: ROWS,COLUMNS.</summary>
     public override string ToString() => $"{Rows},{Columns}";
-}
-
-/// <summary>What the operations work on: numbers from 0 to 1, which stay finite however often an operation runs.</summary>
-internal sealed class ElementwiseOperands
-{
-    public ElementwiseOperands(Arena arena, ElementwiseShape shape, ulong seed)
-    {
-        DeviceStream stream = arena.Device.DefaultStream;
-        MatrixView<float>[] filled = new MatrixView<float>[4];
-        for (int i = 0; i < filled.Length; i++)
-        {
-            filled[i] = arena.Matrix<float>(shape.Rows, shape.Columns);
-            Philox.Uniform(stream, new PhiloxKey(seed, (ulong)i), 0, filled[i].AsVector());
-        }
-
-        (X, Y, Z, U) = (filled[0], filled[1], filled[2], filled[3]);
-        Row = arena.Vector<float>(shape.Columns);
-        Column = arena.Vector<float>(shape.Rows);
-        Bias = arena.Vector<float>(shape.Columns);
-        RowGradient = arena.Vector<float>(shape.Columns);
-        BiasGradient = arena.Vector<float>(shape.Columns);
-        Statistics = arena.Matrix<float>(shape.Rows, LayerNorm.StatisticsColumns);
-        Labels = arena.Vector<int>(shape.Rows);
-        Sampled = arena.Vector<int>(shape.Rows);
-        Scalar = arena.Vector<double>(1);
-        Count = arena.Vector<long>(1);
-        stream.Upload(new int[shape.Rows], Labels);
-        Philox.Uniform(stream, new PhiloxKey(seed, 4), 0, Row);
-        Philox.Uniform(stream, new PhiloxKey(seed, 5), 0, Column);
-        Philox.Uniform(stream, new PhiloxKey(seed, 6), 0, Bias);
-        LayerNorm.Forward(stream, X, Row, Bias, 1e-5f, Y, Statistics);
-        Philox.Uniform(stream, new PhiloxKey(seed, 1), 0, Y.AsVector());
-    }
-
-    public MatrixView<float> X { get; }
-
-    public MatrixView<float> Y { get; }
-
-    public MatrixView<float> Z { get; }
-
-    public MatrixView<float> U { get; }
-
-    public VectorView<float> Row { get; }
-
-    public VectorView<float> Column { get; }
-
-    public VectorView<float> Bias { get; }
-
-    public VectorView<float> RowGradient { get; }
-
-    public VectorView<float> BiasGradient { get; }
-
-    /// <summary>Of X, as layer normalisation leaves them.</summary>
-    public MatrixView<float> Statistics { get; }
-
-    public VectorView<int> Labels { get; }
-
-    public VectorView<int> Sampled { get; }
-
-    public VectorView<double> Scalar { get; }
-
-    public VectorView<long> Count { get; }
 }

@@ -4,9 +4,9 @@ namespace KFac.Cli;
 
 /// <summary>An operation of <c>kfac bench elementwise</c>.</summary>
 /// <param name="Name">As the peer knows it too.</param>
-/// <param name="Reads">Operands of full size that must be read.</param>
+/// <param name="Reads">Operands of full size that must be read, those twice that no cache keeps from one pass to the next.</param>
 /// <param name="Writes">Operands of full size that must be written.</param>
-internal readonly record struct ElementwiseOperation(string Name, int Reads, int Writes, Action<DeviceStream, ElementwiseOperands> Run)
+internal readonly record struct ElementwiseOperation(string Name, double Reads, double Writes, Action<DeviceStream, ElementwiseOperands> Run)
 {
     private const float Epsilon = 1e-5f;
 
@@ -35,6 +35,11 @@ internal readonly record struct ElementwiseOperation(string Name, int Reads, int
         new("layer norm backward", 2, 1, static (stream, o) => LayerNorm.Backward(stream, o.X, o.Statistics, o.Row, o.Z, o.Y)),
         new("layer norm gradients", 2, 0, static (stream, o) =>
             LayerNorm.ParameterGradients(stream, o.X, o.Statistics, o.Z, 0, o.RowGradient, o.BiasGradient)),
+        .. BatchNormalisation,
+        .. ImagePooling,
+        new("embedding", 1, 1, static (stream, o) => RowGather.Gather(stream, o.X, o.Order, o.Y)),
+        new("embedding backward", 1, 1, static (stream, o) => RowGather.ScatterAdd(stream, o.X, o.Order, 0, o.Y)),
+        new("residual add", 2, 1, static (stream, o) => Elementwise.Axpby(stream, 1, o.X, 1, o.Y)),
         new("dropout", 1, 1, static (stream, o) => Dropout.Apply(stream, default, 0.1f, o.X.Rows, o.X, o.Y)),
         new("sum", 1, 0, static (stream, o) => Reduction.Sum(stream, o.X, o.Scalar)),
         new("dot", 2, 0, static (stream, o) => Reduction.Dot(stream, o.X, o.Y, o.Scalar)),
@@ -62,6 +67,35 @@ internal readonly record struct ElementwiseOperation(string Name, int Reads, int
 
         return null;
     }
+
+    /// <summary>Over one group of all rows.</summary>
+    private static ElementwiseOperation[] BatchNormalisation =>
+    [
+        new("batch norm", 2, 1, static (stream, o) =>
+        {
+            BatchNorm.Statistics(stream, o.X, o.X.Rows, Epsilon, o.GroupStatistics);
+            BatchNorm.Normalize(stream, o.X, o.X.Rows, o.GroupStatistics, o.Row, o.Bias, o.Y);
+        }),
+        new("batch norm backward", 4, 1, static (stream, o) =>
+            BatchNorm.Backward(stream, o.X, o.X.Rows, o.GroupStatistics, o.Row, o.Z, o.Y)),
+        new("batch norm gradients", 2, 0, static (stream, o) =>
+            BatchNorm.ParameterGradients(stream, o.X, o.X.Rows, o.GroupStatistics, o.Z, 0, o.RowGradient, o.BiasGradient)),
+    ];
+
+    /// <summary>Windows of four pixels side by side; maxima keep their places beside them.</summary>
+    private static ElementwiseOperation[] ImagePooling =>
+    [
+        new("max pool", 1, 0.5, static (stream, o) => Pooling.Max(stream, o.X, o.Images.Window, o.Pooled(o.Z), o.Pooled(o.U))),
+        new("max pool backward", 0.5, 1, static (stream, o) =>
+            Pooling.MaxAdjoint(stream, o.Pooled(o.Z), o.Pooled(o.U), o.Images.Window, 0, o.Y)),
+        new("average pool", 1, 0.25, static (stream, o) => Pooling.Average(stream, o.X, o.Images.Window, o.Pooled(o.Z))),
+        new("average pool backward", 0.25, 1, static (stream, o) =>
+            Pooling.AverageAdjoint(stream, o.Pooled(o.Z), o.Images.Window, 0, o.Y)),
+        new("global pool", 1, 0, static (stream, o) =>
+            SegmentReduce.Uniform(stream, o.X, o.Images.Pixels, SharingScale.Mean, o.Z.RowRange(0, o.Images.Count))),
+        new("global pool backward", 0, 1, static (stream, o) =>
+            SegmentReduce.SpreadUniform(stream, o.Z.RowRange(0, o.Images.Count), o.Images.Pixels, SharingScale.Mean, o.Y)),
+    ];
 
     /// <summary>The derivative is had from one of input and output.</summary>
     private static ElementwiseOperation[] Activations(string name, ActivationKind kind) =>

@@ -197,6 +197,18 @@ def elementwise(case):
     row, column, labels = torch.rand(columns), torch.rand(rows), torch.zeros(rows, dtype=torch.long)
     bias, statistics = torch.rand(columns), [torch.ones(rows, 1), torch.ones(rows, 1)]
     aten = torch.ops.aten
+    height, width, order = case["height"], case["width"], torch.randperm(rows)
+
+    def images(operand, h, w):
+        return operand[:rows // (height * width) * h * w].view(-1, h, w, columns).permute(0, 3, 1, 2)
+
+    def norm_backward(*wanted):
+        return aten.native_batch_norm_backward(z, x, row, None, None, saved[0], saved[1], True, 1e-5, wanted)
+
+    window = [min(2, height), min(2, width)]
+    pixels = images(x, height, width)
+    pooled, places = aten.max_pool2d_with_indices(pixels, window, [2, 2])
+    saved = [x.mean(0), x.var(0).rsqrt()]
 
     def optimizer(kind, **settings):
         weight = torch.nn.Parameter(x.view(-1))
@@ -226,6 +238,18 @@ def elementwise(case):
         "layer norm": lambda: aten.native_layer_norm.out(x, [columns], row, bias, 1e-5, out0=y, out1=statistics[0], out2=statistics[1]),
         "layer norm backward": lambda: aten.native_layer_norm_backward(z, x, [columns], *statistics, row, bias, [True, False, False]),
         "layer norm gradients": lambda: aten.native_layer_norm_backward(z, x, [columns], *statistics, row, bias, [False, True, True]),
+        "batch norm": lambda: aten.native_batch_norm(x, row, bias, None, None, True, 0.1, 1e-5),
+        "batch norm backward": lambda: norm_backward(True, False, False),
+        "batch norm gradients": lambda: norm_backward(False, True, True),
+        "max pool": lambda: aten.max_pool2d_with_indices(pixels, window, [2, 2]),
+        "max pool backward": lambda: aten.max_pool2d_with_indices_backward(pooled, pixels, window, [2, 2], [0, 0], [1, 1], False, places),
+        "average pool": lambda: F.avg_pool2d(pixels, window, 2),
+        "average pool backward": lambda: aten.avg_pool2d_backward(pooled, pixels, window, [2, 2], [0, 0], False, True, None),
+        "global pool": lambda: x.view(-1, height * width, columns).mean(1),
+        "global pool backward": lambda: y.view(-1, height * width, columns).copy_(z[:rows // (height * width)].unsqueeze(1)),
+        "embedding": lambda: torch.index_select(x, 0, order, out=y),
+        "embedding backward": lambda: aten.embedding_dense_backward(x, order, rows, -1, False),
+        "residual add": lambda: torch.add(x, y, out=y),
         "dropout": lambda: F.dropout(x, 0.1),
         "sum": lambda: x.sum(),
         "dot": lambda: torch.dot(x.view(-1), y.view(-1)),

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="ParameterUpdate"/> on the CPU: each vector is read and written once.</summary>
@@ -51,6 +53,7 @@ internal sealed unsafe class CpuParameterUpdate(CpuDevice device) : IParameterUp
 
         public static int Stores => 6;
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Apply<TSimd, TVector>(ref TVector g, ref TVector v, ref TVector theta, ref TVector unused)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
@@ -87,6 +90,7 @@ internal sealed unsafe class CpuParameterUpdate(CpuDevice device) : IParameterUp
 
         public static int Stores => 14;
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Apply<TSimd, TVector>(ref TVector g, ref TVector m, ref TVector v, ref TVector theta)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged

@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 namespace KFac.Kernels.Cpu;
 
 /// <summary>What happens to one element of each of up to four operands: the body of an element-wise loop.</summary>
-/// <remarks>An operand i takes part if bit i is set in <see cref="Loads"/>, <see cref="Stores"/> or both; the JIT drops the rest.</remarks>
+/// <remarks>An operand i takes part if bit i is set in <see cref="Loads"/>, <see cref="Stores"/> or both; the JIT drops the rest. An
+/// <see cref="Apply"/> of more than a few operations asks for inlining: a call would take its operands through memory.</remarks>
 internal interface IElementMap
 {
     /// <summary>Operands that are read.</summary>

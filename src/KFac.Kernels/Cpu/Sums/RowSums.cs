@@ -5,25 +5,34 @@ internal static unsafe class RowSums
 {
     private const int Sums = IWideSums<WideSums128>.Count;
 
-    /// <summary><c>Σ x</c> and <c>Σ x∘y</c>.</summary>
-    public static (double Sum, double Product) Of<TSums>(float* x, float* y, int count)
+    /// <summary><c>Σ x</c> and <c>Σ x²</c>.</summary>
+    public static (double Sum, double Squares) OfSquares<TSums>(float* x, int count)
         where TSums : unmanaged, IWideSums<TSums>
     {
-        TSums sums = default;
-        TSums products = default;
-        int j = 0;
-        for (; j + Sums <= count; j += Sums)
-        {
-            TSums.Add(ref sums, x + j);
-            TSums.AddProduct(ref products, x + j, y + j);
-        }
-
-        double sum = Total(sums);
-        double product = Total(products);
+        SumPair<TSums> pair;
+        int j = Add(x, count, &pair);
+        (double sum, double squares) = (Total(pair.Sums), Total(pair.Products));
         for (; j < count; j++)
         {
             sum += x[j];
-            product += (double)x[j] * y[j];
+            squares += (double)x[j] * x[j];
+        }
+
+        return (sum, squares);
+    }
+
+    /// <summary><c>Σ h</c> and <c>Σ h∘x</c> with <c>h = gain∘y</c> in float32.</summary>
+    public static (double Sum, double Product) OfScaled<TSums>(float* gain, float* y, float* x, int count)
+        where TSums : unmanaged, IWideSums<TSums>
+    {
+        SumPair<TSums> pair;
+        int j = AddScaled(gain, y, x, count, &pair);
+        (double sum, double product) = (Total(pair.Sums), Total(pair.Products));
+        for (; j < count; j++)
+        {
+            float h = gain[j] * y[j];
+            sum += h;
+            product += (double)h * x[j];
         }
 
         return (sum, product);
@@ -65,5 +74,43 @@ internal static unsafe class RowSums
         }
 
         return total0 + total1 + (total2 + total3);
+    }
+
+    // Loops without calls: sums that outlive a call are written to memory whenever they change.
+    private static int Add<TSums>(float* x, int count, SumPair<TSums>* result)
+        where TSums : unmanaged, IWideSums<TSums>
+    {
+        TSums sums = default;
+        TSums squares = default;
+        int j = 0;
+        for (; j + Sums <= count; j += Sums)
+        {
+            TSums.AddSquare(ref sums, ref squares, x + j);
+        }
+
+        (result->Sums, result->Products) = (sums, squares);
+        return j;
+    }
+
+    private static int AddScaled<TSums>(float* gain, float* y, float* x, int count, SumPair<TSums>* result)
+        where TSums : unmanaged, IWideSums<TSums>
+    {
+        TSums sums = default;
+        TSums products = default;
+        int j = 0;
+        for (; j + Sums <= count; j += Sums)
+        {
+            TSums.AddScaled(ref sums, ref products, gain + j, y + j, x + j);
+        }
+
+        (result->Sums, result->Products) = (sums, products);
+        return j;
+    }
+
+    private struct SumPair<TSums>
+        where TSums : unmanaged
+    {
+        public TSums Sums;
+        public TSums Products;
     }
 }
