@@ -50,22 +50,32 @@ internal sealed unsafe class CudaGram(CudaStream stream) : IGramKernel
 
         MatrixPrecision precision = ProductModule.Effective(stream.Device.Precision, rows.Count);
         ProductPlan plan = ProductPlan.ForTriangle(stream.Properties, rows.Columns, rows.Count, rows.Batch);
-        int stride = LaunchShape.Cover(rows.Columns, 4) * 4;
-        long size = (long)rows.Columns * stride;
-        var parts = new GramParts(
-            scope.Take(size * plan.Parts * rows.Batch * sizeof(float)),
-            rows.AppendOnes ? scope.Take((long)rows.Columns * plan.Parts * rows.Batch * sizeof(float)) : 0,
-            stride,
-            size);
         bool warpgroups = ProductWarpgroups.Take(stream.Device, precision, plan, rows.Count)
             && TensorMapShape.Fits(rows.Address, rows.Stride, rows.Batch, rows.BatchStride);
+        bool whole = plan.Parts == 1 && !rows.AppendOnes && !warpgroups;
+        GramParts parts = whole ? default : TakeParts(scope, rows, plan.Parts);
         for (int first = 0; first < rows.Batch; first += LaunchShape.MaxGridYZ)
         {
             int batch = Math.Min(LaunchShape.MaxGridYZ, rows.Batch - first);
-            Multiply(new GramKernelArguments(rows, parts, plan, first), precision, plan, batch, warpgroups);
+            var product = new GramKernelArguments(rows, parts, plan, first);
+            Multiply(whole ? product.Into(gram, alpha, beta, first) : product, precision, plan, batch, warpgroups);
         }
 
-        Finish(rows, parts, plan.Parts, alpha, beta, gram);
+        if (!whole)
+        {
+            Finish(rows, parts, plan.Parts, alpha, beta, gram);
+        }
+    }
+
+    private static GramParts TakeParts(CudaScratch.Scope scope, GramRows rows, int count)
+    {
+        int stride = LaunchShape.Cover(rows.Columns, 4) * 4;
+        long size = (long)rows.Columns * stride;
+        return new GramParts(
+            scope.Take(size * count * rows.Batch * sizeof(float)),
+            rows.AppendOnes ? scope.Take((long)rows.Columns * count * rows.Batch * sizeof(float)) : 0,
+            stride,
+            size);
     }
 
     private void Multiply(in GramKernelArguments product, MatrixPrecision precision, ProductPlan plan, int batch, bool warpgroups)
@@ -142,7 +152,7 @@ internal readonly record struct GramParts(nint Products, nint ColumnSums, long S
 /// <summary>Mirrors <c>GramKernelArguments</c> of gram_kernel.cuh.</summary>
 /// <param name="first">The first matrix of the batch that is computed.</param>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly struct GramKernelArguments(GramRows rows, GramParts parts, ProductPlan plan, int first)
+internal readonly unsafe struct GramKernelArguments(GramRows rows, GramParts parts, ProductPlan plan, int first)
 {
     public readonly nint X = rows.Address + (nint)(first * rows.BatchStride * sizeof(float));
     public readonly nint Parts = parts.Products + (nint)(first * plan.Parts * parts.Size * sizeof(float));
@@ -151,10 +161,40 @@ internal readonly struct GramKernelArguments(GramRows rows, GramParts parts, Pro
     public readonly long PartStride = parts.Stride;
     public readonly long PartSize = parts.Size;
     public readonly long XBatch = rows.BatchStride;
-    public readonly int Rows = rows.Count;
-    public readonly int Columns = rows.Columns;
-    public readonly int PartDepth = plan.PartDepth;
-    public readonly int Aligned = ProductModule.IsAligned(rows.Address, rows.Stride) && rows.BatchStride % 4 == 0 ? 1 : 0;
+
+    public nint Gram { get; private init; }
+
+    public long GramStride { get; private init; }
+
+    public long GramBatch { get; private init; }
+
+    public int Rows { get; } = rows.Count;
+
+    public int Columns { get; } = rows.Columns;
+
+    public int PartDepth { get; } = plan.PartDepth;
+
+    public int Aligned { get; private init; } = ProductModule.IsAligned(rows.Address, rows.Stride) && rows.BatchStride % 4 == 0 ? 1 : 0;
+
+    public float Alpha { get; private init; }
+
+    public float Beta { get; private init; }
+
+    /// <summary>The same, with the result itself instead of a part of it.</summary>
+    public GramKernelArguments Into(MatrixView<float> gram, float alpha, float beta, int first)
+    {
+        long size = (long)gram.Columns * gram.RowStride;
+        var address = (nint)(gram.Pointer + (first * size));
+        return this with
+        {
+            Gram = address,
+            GramStride = gram.RowStride,
+            GramBatch = size,
+            Aligned = Aligned | (ProductModule.IsAligned(address, gram.RowStride) ? 2 : 0),
+            Alpha = alpha,
+            Beta = beta,
+        };
+    }
 }
 
 /// <summary>Mirrors <c>GramFinishArguments</c> of gram.cu.</summary>

@@ -65,33 +65,49 @@ struct PixelOperand {
         return {image, row, inside - row * piece.columns};
     }
 
-    __device__ __forceinline__ void advance(Pixel& at) const {
-        if (++at.column == piece.columns) {
-            at.column = 0;
-            if (++at.row == piece.rows) {
-                at.row = 0;
-                ++at.image;
-            }
-        }
-    }
-
     __device__ __forceinline__ long long offset(const Pixel& at) const {
         const long long line = static_cast<long long>(at.image) * height + piece.row + at.row * step;
         return (line * width + piece.column + at.column * step) * stride;
     }
 
-    // A thread takes one chunk of neighbouring pixels.
+    // On to the next pixel of the piece: how many of the image's pixels that is. From the end of a row to the next one, from the
+    // last row to the next image.
+    __device__ __forceinline__ int advance(Pixel& at) const {
+        const bool row_ends = ++at.column == piece.columns;
+        at.column = row_ends ? 0 : at.column;
+        at.row += row_ends ? 1 : 0;
+        const bool image_ends = at.row == piece.rows;
+        at.row = image_ends ? 0 : at.row;
+        return step + (row_ends ? step * (width - piece.columns) : 0) + (image_ends ? width * (height - step * piece.rows) : 0);
+    }
+
+    // A thread takes one chunk of neighbouring pixels. Both factors take the same pixels: what follows from the thread's number
+    // alone, and comes before the first branch, is computed once for both.
     __device__ __forceinline__ void stage(float* tile, int slice) const {
         constexpr int chunks = Lines / 4, passes = Lines * slice_depth / 4 / Threads;
-        const int thread = thread_again(), chunk = thread % chunks, row = thread / chunks * passes;
+        const int thread = static_cast<int>(threadIdx.x), chunk = thread % chunks, row = thread / chunks * passes;
         const int k = slice * slice_depth + row;
-        const int count = 4 * chunk < lines ? depth - k : 0;
         Pixel at = pixel(k);
+        long long from[passes];
+        from[0] = offset(at) + 4 * chunk;
+#pragma unroll
+        for (int i = 1; i < passes; ++i) {
+            from[i] = from[i - 1] + static_cast<long long>(advance(at)) * stride;
+        }
+
+        if (lines >= Lines && (slice + 1) * slice_depth <= depth) {
+#pragma unroll
+            for (int i = 0; i < passes; ++i) {
+                copy_async16(tile + chunk_word<Along::lines, Lines>(row + i, chunk), source + from[i], true);
+            }
+
+            return;
+        }
+
+        const int count = 4 * chunk < lines ? depth - k : 0;
 #pragma unroll
         for (int i = 0; i < passes; ++i) {
-            const float* from = i < count ? source + offset(at) + 4 * chunk : source;
-            copy_async16(tile + chunk_word<Along::lines, Lines>(row + i, chunk), from, i < count);
-            advance(at);
+            copy_async16(tile + chunk_word<Along::lines, Lines>(row + i, chunk), i < count ? source + from[i] : source, i < count);
         }
     }
 
