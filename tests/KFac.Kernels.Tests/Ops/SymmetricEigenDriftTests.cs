@@ -43,6 +43,37 @@ public sealed class SymmetricEigenDriftTests
         Assert.InRange(Orthogonality(basis), 0, 0.5 * before);
     }
 
+    [Theory]
+    [InlineData(VectorWidth.Portable)]
+    [InlineData(VectorWidth.Avx2)]
+    [InlineData(VectorWidth.Widest)]
+    public void ManyUpdatesInARowStayOrthogonal(VectorWidth width)
+    {
+        using Device device = Device.Open("cpu", new DeviceOptions { MaxVectorWidth = width });
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        MatrixView<float> matrix = arena.Matrix<float>(Size, Size);
+        MatrixView<float> vectors = arena.Matrix<float>(Size, Size);
+        VectorView<float> values = arena.Vector<float>(Size);
+        VectorView<int> status = arena.Vector<int>(1);
+        VectorView<EigenOutcome> outcome = arena.Vector<EigenOutcome>(1);
+        float[] average = SymmetricMatrices.PositiveDefinite(Size, 1);
+        var basis = new float[Size * Size];
+        stream.Upload(average, matrix);
+        SymmetricEigen.Run(stream, [new SymmetricEigenItem(matrix, values, vectors)], status);
+        for (uint update = 1; update <= 25; update++)
+        {
+            float[] next = SymmetricMatrices.PositiveDefinite(Size, 1 + update);
+            average = [.. average.Zip(next, static (a, b) => (0.999f * a) + (0.001f * b))];
+            stream.Upload(average, matrix);
+            SymmetricEigen.Run(
+                stream, [new SymmetricEigenItem(matrix, values, vectors, vectors)], status, outcome, EigenWarmStart.Default);
+            Assert.Equal(EigenRoute.Refined, stream.Read(outcome).Route);
+            stream.Download(vectors, basis);
+            Assert.InRange(Orthogonality(basis), 0, 15 * Size * ErrorBound.Epsilon);
+        }
+    }
+
     /// <summary><c>‖VᵀV − I‖</c>.</summary>
     private static double Orthogonality(float[] v)
     {

@@ -94,6 +94,31 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
         _threads.Run(_count == 0 ? 0 : (_k + RowsPerTask - 1) / RowsPerTask, &TurnColumns, context);
     }
 
+    /// <summary><c>x ← xQ</c> for a row of k elements.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void TurnRow(float* x)
+    {
+        float* turned = stackalloc float[LargestWindow];
+        for (int window = 0; window < _count; window++)
+        {
+            Window w = _windows[window];
+            float* row = x + w.Start;
+            float* q = Q(w);
+            for (int p = 0; p < w.Length; p += TSimd.Count)
+            {
+                TVector sum = TSimd.Zero;
+                for (int j = 0; j < w.Length; j++)
+                {
+                    sum = TSimd.MultiplyAdd(TSimd.Create(row[j]), TSimd.Load(q + (j * LargestWindow) + p), sum);
+                }
+
+                TSimd.Store(sum, turned + p);
+            }
+
+            new Span<float>(turned, w.Length).CopyTo(new Span<float>(row, w.Length));
+        }
+    }
+
     private static void TurnWindow(void* context, int index)
     {
         ref readonly CloseEigenvalues<TSimd, TVector> job = ref Unsafe.AsRef<CloseEigenvalues<TSimd, TVector>>(context);
@@ -199,27 +224,9 @@ internal unsafe struct CloseEigenvalues<TSimd, TVector>
     private static void TurnColumns(void* context, int task)
     {
         ref readonly CloseEigenvalues<TSimd, TVector> job = ref Unsafe.AsRef<CloseEigenvalues<TSimd, TVector>>(context);
-        float* turned = stackalloc float[LargestWindow];
         for (int i = task * RowsPerTask; i < Math.Min(job._k, (task + 1) * RowsPerTask); i++)
         {
-            for (int window = 0; window < job._count; window++)
-            {
-                Window w = job._windows[window];
-                float* row = job._f + (i * job._ldf) + w.Start;
-                float* q = job.Q(w);
-                for (int p = 0; p < w.Length; p += TSimd.Count)
-                {
-                    TVector sum = TSimd.Zero;
-                    for (int j = 0; j < w.Length; j++)
-                    {
-                        sum = TSimd.MultiplyAdd(TSimd.Create(row[j]), TSimd.Load(q + (j * LargestWindow) + p), sum);
-                    }
-
-                    TSimd.Store(sum, turned + p);
-                }
-
-                new Span<float>(turned, w.Length).CopyTo(new Span<float>(row, w.Length));
-            }
+            job.TurnRow(job._f + (i * job._ldf));
         }
     }
 

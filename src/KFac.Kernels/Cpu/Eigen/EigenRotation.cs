@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>Makes the orthogonal <c>X = S + √(I + S²)</c> of an antisymmetric S, in its place.</summary>
+/// <summary>Makes <c>X − I</c> of the orthogonal <c>X = S + √(I + S²)</c> of an antisymmetric S, in its place.</summary>
 /// <remarks>
 /// With <c>P = SᵀS</c> the root is <c>I − ½P − ⅛P² − …</c>, and cutting it off after I, P or P² leaves
 /// <c>‖XᵀX − I‖</c> at ‖P‖, ‖P²‖/4 or ‖P³‖/8. P and P² are one triangle of a product each, and are computed when
@@ -24,23 +24,30 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
     private readonly ActiveColumns _active;
     private readonly float* _p;
     private readonly float* _square;
+    private readonly WarmProducts<TTile, TSimd, TVector> _products;
     private int _terms;
 
-    public EigenRotation(ItemThreads threads, WarmEigenMemory memory, ActiveColumns active)
+    public EigenRotation(
+        ItemThreads threads, WarmEigenMemory memory, ActiveColumns active, WarmProducts<TTile, TSimd, TVector> products)
     {
         _threads = threads;
         _memory = memory;
         _active = active;
         _p = active.Residuals;
         _square = active.F;
+        _products = products;
     }
 
     private readonly int K => _active.Count;
 
+    /// <summary>An estimate of ‖S‖, after <see cref="SecondOrder"/>.</summary>
+    public double Norm { get; private set; }
+
     /// <summary>An estimate of <c>‖½(FS − SF)‖</c>, what the rotation leaves of F; leaves SΩ in the first sketch.</summary>
-    public readonly double SecondOrder()
+    public double SecondOrder()
     {
         Multiply(_active.S, _memory.Signs, 0);
+        Norm = SignSketch<TSimd, TVector>.Norm(K, _memory.Sketch(0));
         Multiply(_active.F, _memory.Signs, 1);
         Multiply(_active.F, _memory.Sketch(0), 2);
         Multiply(_active.S, _memory.Sketch(1), 3);
@@ -67,20 +74,20 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
         return _terms == 1 || 0.25 * fourth * fourth / second <= cut;
     }
 
-    /// <summary>Turns S into X, after <see cref="Expand"/>.</summary>
+    /// <summary>Turns S into X − I, after <see cref="Expand"/>.</summary>
     public void Complete()
     {
         if (_terms > 0)
         {
-            Gram(_active.S, _p);
+            _products.Gram(_active.S, _p);
         }
 
         if (_terms > 1)
         {
-            Gram(_p, _square);
+            _products.Gram(_p, _square);
         }
 
-        _threads.Run((K + RowsPerTask - 1) / RowsPerTask, &AddRows, Unsafe.AsPointer(ref this));
+        _threads.Run(_terms == 0 ? 0 : (K + RowsPerTask - 1) / RowsPerTask, &AddRows, Unsafe.AsPointer(ref this));
     }
 
     /// <summary>Computes <c>E = VᵀV − I</c> of the active columns in F's memory, after <see cref="Complete"/>.</summary>
@@ -101,12 +108,6 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
     private readonly void Multiply(float* matrix, float* input, int sketch) =>
         SignSketch<TSimd, TVector>.Multiply(_threads, matrix, _memory.Stride, K, K, input, _memory.Sketch(sketch));
 
-    private readonly void Gram(float* matrix, float* result)
-    {
-        var x = new StridedMatrix(matrix, _memory.Stride, 1);
-        SymmetricCross<TTile, TSimd, TVector>.Multiply(_threads, K, K, x, x, result, _memory.Stride);
-    }
-
     private static void AddRows(void* context, int task)
     {
         ref readonly EigenRotation<TTile, TSimd, TVector> job = ref Unsafe.AsRef<EigenRotation<TTile, TSimd, TVector>>(context);
@@ -124,14 +125,12 @@ internal unsafe struct EigenRotation<TTile, TSimd, TVector>
         float* square = _square + (i * _memory.Stride);
         TVector half = TSimd.Create(-0.5f);
         TVector eighth = TSimd.Create(-0.125f);
-        for (int j = 0; j < K && _terms > 0; j += TSimd.Count)
+        for (int j = 0; j < K; j += TSimd.Count)
         {
             TVector value = TSimd.MultiplyAdd(half, TSimd.Load(p + j), TSimd.Load(x + j));
             value = _terms == 1 ? value : TSimd.MultiplyAdd(eighth, TSimd.Load(square + j), value);
             TSimd.Store(value, x + j);
         }
-
-        x[i] += 1;
     }
 
     private static void SubtractRows(void* context, int task)

@@ -40,11 +40,18 @@ internal static unsafe class EigenvectorSigns<TSimd, TVector>
         float* signs = highs + TSimd.Count;
         TSimd.Store(high, highs);
         TSimd.Store(low, signs);
+        bool isAnyNegative = false;
         for (int lane = 0; lane < TSimd.Count; lane++)
         {
             float difference = highs[lane] + signs[lane];
             bool isNegative = difference == 0 ? IsNegative(c + lane, ldc, rows) : difference < 0;
             signs[lane] = isNegative ? -1 : 1;
+            isAnyNegative |= isNegative;
+        }
+
+        if (!isAnyNegative)
+        {
+            return;
         }
 
         TVector factors = TSimd.Load(signs);
