@@ -128,6 +128,7 @@ internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
+        bool past = c.Y != c.X(0) && ElementLoop.GoesPast<TVector>(c.Y, c.YStride, c.Rows, c.Columns);
         for (int row = first; row < end; row++)
         {
             float* x = c.X(row);
@@ -141,7 +142,7 @@ internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
                     TSimd.Subtract(SimdPart<TSimd, TVector>.Load(x + j, left), SimdPart<TSimd, TVector>.Load(mean + j, left)),
                     SimdPart<TSimd, TVector>.Load(scale + j, left));
                 TVector gain = SimdPart<TSimd, TVector>.Load(c.Gain + j, left);
-                SimdPart<TSimd, TVector>.Store(TSimd.MultiplyAdd(normal, gain, SimdPart<TSimd, TVector>.Load(c.Bias + j, left)), y + j, left);
+                SimdPart<TSimd, TVector>.Store(past, TSimd.MultiplyAdd(normal, gain, SimdPart<TSimd, TVector>.Load(c.Bias + j, left)), y + j, left);
             }
         }
     }
@@ -152,6 +153,7 @@ internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
+        bool past = c.Y != c.Gradient && ElementLoop.GoesPast<TVector>(c.Y, c.YStride, c.Rows, c.Columns);
         for (int row = first; row < end; row++)
         {
             int input = row % c.InputRows;
@@ -175,7 +177,7 @@ internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
                 }
 
                 TVector factor = TSimd.Multiply(scales, SimdPart<TSimd, TVector>.Load(c.Gain + j, left));
-                SimdPart<TSimd, TVector>.Store(TSimd.Multiply(factor, value), result + j, left);
+                SimdPart<TSimd, TVector>.Store(past, TSimd.Multiply(factor, value), result + j, left);
             }
         }
     }

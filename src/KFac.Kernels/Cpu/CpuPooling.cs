@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
@@ -41,9 +42,11 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
+        bool past = c.GoesPast<TVector>(c.Y(0), c.YStride) && c.GoesPast<TVector>(c.Places, c.PlaceStride);
         for (int row = first; row < end; row++)
         {
             Window window = c.WindowOf(row);
+            float* pixels = c.X(window.Image, window.Top, window.Left);
             for (int j = 0; j < c.Columns; j += TSimd.Count)
             {
                 int left = c.Columns - j;
@@ -51,18 +54,19 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
                 TVector place = TSimd.Create(window.FirstPlace);
                 for (int y = window.Top; y < window.Bottom; y++)
                 {
-                    for (int x = window.Left; x < window.Right; x++)
+                    float* pixel = pixels + ((y - window.Top) * c.LineStride) + j;
+                    for (int x = window.Left; x < window.Right; x++, pixel += c.XStride)
                     {
-                        TVector value = SimdPart<TSimd, TVector>.Load(c.X(window.Image, y, x) + j, left);
+                        TVector value = SimdPart<TSimd, TVector>.Load(pixel, left);
                         TVector here = TSimd.Create(((y - window.Y) * c.KernelWidth) + x - window.X);
-                        TVector larger = TSimd.Select(TSimd.IsNaN(best), TSimd.Zero, TSimd.Select(TSimd.IsNaN(value), TSimd.IsNaN(value), TSimd.Less(best, value)));
+                        TVector larger = TSimd.Select(TSimd.LessOrEqual(value, best), TSimd.Zero, TSimd.LessOrEqual(best, best));
                         place = TSimd.Select(larger, here, place);
-                        best = TSimd.Max(best, value);
+                        best = TSimd.Select(larger, value, best);
                     }
                 }
 
-                SimdPart<TSimd, TVector>.Store(best, c.Y(row) + j, left);
-                SimdPart<TSimd, TVector>.Store(place, c.Places + ((long)row * c.PlaceStride) + j, left);
+                SimdPart<TSimd, TVector>.Store(past, best, c.Y(row) + j, left);
+                SimdPart<TSimd, TVector>.Store(past, place, c.Places + ((long)row * c.PlaceStride) + j, left);
             }
         }
     }
@@ -74,22 +78,25 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
         TVector scale = TSimd.Create(c.Scale);
+        bool past = c.GoesPast<TVector>(c.Y(0), c.YStride);
         for (int row = first; row < end; row++)
         {
             Window window = c.WindowOf(row);
+            float* pixels = c.X(window.Image, window.Top, window.Left);
             for (int j = 0; j < c.Columns; j += TSimd.Count)
             {
                 int left = c.Columns - j;
                 TVector sum = TSimd.Zero;
                 for (int y = window.Top; y < window.Bottom; y++)
                 {
-                    for (int x = window.Left; x < window.Right; x++)
+                    float* pixel = pixels + ((y - window.Top) * c.LineStride) + j;
+                    for (int x = window.Left; x < window.Right; x++, pixel += c.XStride)
                     {
-                        sum = TSimd.Add(sum, SimdPart<TSimd, TVector>.Load(c.X(window.Image, y, x) + j, left));
+                        sum = TSimd.Add(sum, SimdPart<TSimd, TVector>.Load(pixel, left));
                     }
                 }
 
-                SimdPart<TSimd, TVector>.Store(TSimd.Multiply(scale, sum), c.Y(row) + j, left);
+                SimdPart<TSimd, TVector>.Store(past, TSimd.Multiply(scale, sum), c.Y(row) + j, left);
             }
         }
     }
@@ -102,22 +109,24 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
         TVector beta = TSimd.Create(c.Beta);
+        bool past = c.Beta == 0 && c.GoesPast<TVector>(c.X(0, 0, 0), c.XStride);
         for (int row = first; row < end; row++)
         {
             int x = row % c.Width;
             int y = row / c.Width % c.Height;
             long image = row / c.Width / c.Height;
             float* gradient = c.X(image, y, x);
+            Outputs outputs = c.OutputsOf(image, y + c.Padding, x + c.Padding);
             for (int j = 0; j < c.Columns; j += TSimd.Count)
             {
                 int left = c.Columns - j;
-                TVector sum = c.Gather<TSimd, TVector>(image, y + c.Padding, x + c.Padding, j, left);
+                TVector sum = c.Gather<TSimd, TVector>(outputs, j, left);
                 if (c.Beta != 0)
                 {
                     sum = TSimd.MultiplyAdd(beta, SimdPart<TSimd, TVector>.Load(gradient + j, left), sum);
                 }
 
-                SimdPart<TSimd, TVector>.Store(sum, gradient + j, left);
+                SimdPart<TSimd, TVector>.Store(past, sum, gradient + j, left);
             }
         }
     }
@@ -144,6 +153,11 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
     /// <param name="X">Column of it.</param>
     private readonly record struct Window(long Image, int Y, int X, int Top, int Bottom, int Left, int Right, int FirstPlace);
 
+    /// <summary>The outputs whose windows hold a pixel at a row and a column of the padded image.</summary>
+    /// <param name="First">The first output of the image.</param>
+    /// <param name="FirstPlace">The first row of places of the image.</param>
+    private readonly record struct Outputs(long First, long FirstPlace, int Row, int Column, int Top, int Bottom, int Left, int Right);
+
     private struct Context(ConvolutionShape shape, MatrixView<float> x, MatrixView<float> y)
     {
         public readonly int Columns = shape.Channels;
@@ -152,6 +166,9 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
         public readonly int Padding = shape.Padding;
         public readonly int KernelWidth = shape.KernelWidth;
         public readonly float Scale = 1f / (shape.KernelHeight * shape.KernelWidth);
+        public readonly long XStride = x.RowStride;
+        public readonly long YStride = y.RowStride;
+        public readonly long LineStride = shape.Width * x.RowStride;
         public float* Places;
         public long PlaceStride;
         public int PlaceRows;
@@ -161,14 +178,17 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
         private readonly int _stride = shape.Stride;
         private readonly int _outputHeight = shape.OutputHeight;
         private readonly int _outputWidth = shape.OutputWidth;
+        private readonly int _imageRows = x.Rows;
         private readonly float* _x = x.Pointer;
-        private readonly long _xStride = x.RowStride;
         private readonly float* _y = y.Pointer;
-        private readonly long _yStride = y.RowStride;
 
-        public readonly float* X(long image, int row, int column) => _x + ((((image * Height) + row) * Width) + column) * _xStride;
+        public readonly float* X(long image, int row, int column) => _x + ((((image * Height) + row) * Width) + column) * XStride;
 
-        public readonly float* Y(long row) => _y + (row * _yStride);
+        public readonly float* Y(long row) => _y + (row * YStride);
+
+        /// <summary>Whether images too large for the caches leave no room there for what is written.</summary>
+        public readonly bool GoesPast<TVector>(float* start, long stride)
+            where TVector : unmanaged => ElementLoop.GoesPast<TVector>(start, stride, _imageRows, Columns);
 
         public readonly Window WindowOf(int row)
         {
@@ -186,28 +206,41 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
                 ((firstY - top) * KernelWidth) + firstX - left);
         }
 
-        /// <summary>Gradients of the outputs whose windows hold the pixel at a row and a column of the padded image.</summary>
-        public readonly TVector Gather<TSimd, TVector>(long image, int row, int column, int j, int left)
+        public readonly Outputs OutputsOf(long image, int row, int column)
+        {
+            long outputs = (long)_outputHeight * _outputWidth;
+            return new Outputs(
+                image * outputs,
+                PlaceRows == 0 ? 0 : image * outputs % PlaceRows,
+                row,
+                column,
+                row < _kernelHeight ? 0 : ((row - _kernelHeight) / _stride) + 1,
+                Math.Min(_outputHeight - 1, row / _stride),
+                column < KernelWidth ? 0 : ((column - KernelWidth) / _stride) + 1,
+                Math.Min(_outputWidth - 1, column / _stride));
+        }
+
+        /// <summary>The sum of the outputs' gradients, of those only whose place the pixel is where there are places.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly TVector Gather<TSimd, TVector>(in Outputs outputs, int j, int left)
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
             TVector sum = TSimd.Zero;
-            int lastY = Math.Min(_outputHeight - 1, row / _stride);
-            int lastX = Math.Min(_outputWidth - 1, column / _stride);
-            for (int y = row < _kernelHeight ? 0 : ((row - _kernelHeight) / _stride) + 1; y <= lastY; y++)
+            for (int y = outputs.Top; y <= outputs.Bottom; y++)
             {
-                for (int x = column < KernelWidth ? 0 : ((column - KernelWidth) / _stride) + 1; x <= lastX; x++)
+                for (int x = outputs.Left; x <= outputs.Right; x++)
                 {
-                    long output = (((image * _outputHeight) + y) * _outputWidth) + x;
-                    TVector gradient = SimdPart<TSimd, TVector>.Load(Y(output) + j, left);
+                    long output = ((long)y * _outputWidth) + x;
+                    TVector gradient = SimdPart<TSimd, TVector>.Load(Y(outputs.First + output) + j, left);
                     if (Places == null)
                     {
                         sum = TSimd.MultiplyAdd(TSimd.Create(Scale), gradient, sum);
                         continue;
                     }
 
-                    float* places = Places + (output % PlaceRows * PlaceStride) + j;
-                    TVector here = TSimd.Create(((row - (y * _stride)) * KernelWidth) + column - (x * _stride));
+                    float* places = Places + ((outputs.FirstPlace + output) * PlaceStride) + j;
+                    TVector here = TSimd.Create(((outputs.Row - (y * _stride)) * KernelWidth) + outputs.Column - (x * _stride));
                     TVector distance = TSimd.Abs(TSimd.Subtract(SimdPart<TSimd, TVector>.Load(places, left), here));
                     sum = TSimd.Add(sum, TSimd.Select(TSimd.Less(distance, TSimd.Create(0.5f)), gradient, TSimd.Zero));
                 }

@@ -23,4 +23,19 @@ internal static unsafe class SimdPart<TSimd, TVector>
             TSimd.StorePartial(value, destination, left);
         }
     }
+
+    /// <summary><see cref="Store(TVector, float*, int)"/>, whole vectors past the caches where <paramref name="past"/> is set and the
+    /// destination starts at a vector's boundary.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(bool past, TVector value, float* destination, int left)
+    {
+        if (past && left >= TSimd.Count)
+        {
+            TSimd.StoreStreaming(value, destination);
+        }
+        else
+        {
+            Store(value, destination, left);
+        }
+    }
 }
