@@ -16,7 +16,7 @@ internal sealed unsafe class CudaSymmetricEigen(CudaStream stream) : ISymmetricE
     private const int Threads = 256;
     private const int TurnThreads = 128;
 
-    /// <summary>Six are resident at a time where pairs have 64 rows; more blocks than that even out what tiles cost.</summary>
+    /// <summary>Four are resident at a time where pairs have 64 rows (128 registers a thread); more blocks than that even out what tiles cost.</summary>
     private const int TurnBlocksPerMultiprocessor = 24;
     private const int StateBytes = sizeof(int) * (5 + MostSweeps);
     private const int MostSweeps = 20;

@@ -11,7 +11,7 @@ struct EigenSums {
     static constexpr int Down = W / 32, Along = W / 16;
     float at[Down][Along][4] = {};
 
-    // body(row, column, sum)
+    // body(row, an even column, its sum, the next column's)
     template <typename Body>
     __device__ __forceinline__ void visit(Body body) const {
         const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
@@ -20,8 +20,8 @@ struct EigenSums {
 #pragma unroll
             for (int j = 0; j < Along; ++j) {
 #pragma unroll
-                for (int k = 0; k < 4; ++k) {
-                    body(warp / 2 * (W / 2) + i * 16 + lane / 4 + k / 2 * 8, warp % 2 * (W / 2) + j * 8 + lane % 4 * 2 + k % 2, at[i][j][k]);
+                for (int k = 0; k < 2; ++k) {
+                    body(warp / 2 * (W / 2) + i * 16 + lane / 4 + k * 8, warp % 2 * (W / 2) + j * 8 + lane % 4 * 2, at[i][j][2 * k], at[i][j][2 * k + 1]);
                 }
             }
         }
@@ -82,14 +82,15 @@ static __device__ __forceinline__ void multiply_square(EigenSums<W>& sums, Left 
 template <int W>
 struct EigenTile {
     static constexpr int Wide = W + 8, Narrow = W + 4;
-    float tile[W * Wide];
-    float rotation[W * Wide];
+    __align__(16) float tile[W * Wide];
+    __align__(16) float rotation[W * Wide];
 
     template <typename Row>
     __device__ __forceinline__ static void load(float* to, int stride, Row row) {
         for (int e = static_cast<int>(threadIdx.x); e < W * W / 4; e += 128) {
             const int i = e / (W / 4), j = e % (W / 4) * 4;
-            *reinterpret_cast<float4*>(to + i * stride + j) = *reinterpret_cast<const float4*>(row(i, j));
+            const float4 v = *reinterpret_cast<const float4*>(row(i, j));
+            *reinterpret_cast<float4*>(to + i * stride + j) = make_float4(v.x, v.y, v.z, v.w);  // as one, two loads of 8 bytes are made of it
         }
     }
 };
@@ -111,7 +112,9 @@ static __device__ __forceinline__ void turn_vectors(
     EigenSums<W> sums;
     multiply_square<W>(
         sums, [&](int i, int k) { return shared.tile[i * Narrow + k]; }, [&](int k, int j) { return shared.rotation[k * Wide + j]; });
-    sums.visit([&](int i, int j, float sum) { v[i * place.stride + place.row(pair, j)] = sum; });
+    sums.visit([&](int i, int j, float sum, float next) {
+        *reinterpret_cast<float2*>(v + i * place.stride + place.row(pair, j)) = make_float2(sum, next);
+    });
 }
 
 // A[p][r] <- Q_pᵀ A[p][r] Q_r and its transpose.
@@ -141,7 +144,7 @@ static __device__ __forceinline__ void turn_matrix(
     if (right) {
         load_rotation(r);
         if (left) {
-            sums.visit([&](int i, int j, float sum) { shared.tile[i * Narrow + j] = sum; });
+            sums.visit([&](int i, int j, float sum, float next) { *reinterpret_cast<float2*>(shared.tile + i * Narrow + j) = make_float2(sum, next); });
             sums = {};
         }
 
@@ -150,10 +153,11 @@ static __device__ __forceinline__ void turn_matrix(
             sums, [&](int i, int k) { return shared.tile[i * Narrow + k]; }, [&](int k, int j) { return shared.rotation[k * Wide + j]; });
     }
 
-    sums.visit([&](int i, int j, float sum) {
+    sums.visit([&](int i, int j, float sum, float next) {
         const int row = place.row(p, i), column = place.row(r, j);
-        item.a[row * place.stride + column] = sum;
+        *reinterpret_cast<float2*>(item.a + row * place.stride + column) = make_float2(sum, next);
         item.a[column * place.stride + row] = sum;
+        item.a[(column + 1) * place.stride + row] = next;
     });
 }
 
