@@ -75,6 +75,7 @@ internal sealed unsafe class CudaGemm(CudaStream stream) : IGemmKernel
     private bool TakesWarpgroups(in GemmArguments arguments, MatrixPrecision precision, ProductPlan plan) =>
         ProductWarpgroups.Take(stream.Device, precision, plan, arguments.K)
         && arguments.N > ProductWarpgroups.Columns(precision) / 2
+        && ProductWarpgroups.Fill(stream.Properties, precision, plan, arguments.M, arguments.N, arguments.Batch)
         && Fits(arguments.A, arguments.Batch)
         && Fits(arguments.B, arguments.Batch);
 

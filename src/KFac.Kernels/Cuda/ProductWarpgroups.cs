@@ -23,6 +23,14 @@ internal static class ProductWarpgroups
     public static bool Take(CudaDevice device, MatrixPrecision precision, ProductPlan plan, int depth) =>
         device.Warpgroups && precision is MatrixPrecision.Float32 or MatrixPrecision.Tf32 && plan.Large && depth >= LeastDepth;
 
+    /// <summary>Whether the tiles of a general product keep a GPU busy. The plan counted square ones: of wider ones there may be so few that
+    /// others, slower by themselves, are done earlier.</summary>
+    public static bool Fill(GpuProperties gpu, MatrixPrecision precision, ProductPlan plan, int m, int n, int batch)
+    {
+        long tiles = (long)LaunchShape.Cover(m, plan.Tile) * LaunchShape.Cover(n, Columns(precision));
+        return Columns(precision) == plan.Tile || 4 * tiles * plan.Parts * batch >= 3L * gpu.Multiprocessors;
+    }
+
     /// <summary>Columns of a tile of a general product. The tiles of a triangle are square.</summary>
     public static int Columns(MatrixPrecision precision) => precision == MatrixPrecision.Tf32 ? 256 : 128;
 

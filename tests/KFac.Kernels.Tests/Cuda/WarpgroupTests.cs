@@ -15,7 +15,7 @@ public sealed class WarpgroupTests
     /// <summary>Tiles and parts of them, whole slices and parts of one, fewer slices than are copied ahead and more; the last one
     /// is large enough for a large GPU to take the same tiles.</summary>
     private static readonly (int M, int N, int K)[] s_shapes =
-        [(128, 256, 96), (100, 385, 131), (196, 250, 97), (250, 380, 100), (127, 255, 353), (1400, 1500, 200)];
+        [(128, 256, 96), (100, 385, 131), (196, 250, 97), (250, 380, 100), (127, 255, 353), (1400, 3000, 200)];
 
     private static readonly (int Rows, int Width)[] s_grams = [(96, 256), (97, 250), (353, 255), (131, 380), (200, 1920)];
 
@@ -133,6 +133,18 @@ public sealed class WarpgroupTests
         using var arena = new Arena(device);
         Multiply(device, arena, false, false, 128, 128, 97, batch: 1, misaligned: true);
         AssertLaunched(device, ["gemm_split_nn_large"]);
+    }
+
+    /// <summary>Tiles of 256 columns are half as many as the plan counted.</summary>
+    [SkippableFact]
+    public void Wide_tiles_are_not_taken_where_they_leave_multiprocessors_idle()
+    {
+        using CudaDevice device = Open(TestDevice.CudaHost, MatrixPrecision.Tf32, multiprocessors: 4);
+        using var arena = new Arena(device);
+        Multiply(device, arena, false, false, 256, 256, 128, batch: 1);
+        AssertLaunched(device, ["gemm_tf32_nn_large"]);
+        Multiply(device, arena, false, false, 512, 256, 128, batch: 1);
+        AssertLaunched(device, ["gemm_warpgroup_tf32_nn"]);
     }
 
     /// <summary>An option that is set decides; else the variable does, and without one Hopper takes them. No other GPU ever does.</summary>
