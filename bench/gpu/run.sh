@@ -148,14 +148,16 @@ if wanted warpgroups; then
     peers=("${against[@]}")
     against=()
     for precision in float32 tf32; do
-        for taken in 0 1; do
+        for taken in $(seq 0 "$KFAC_WARPGROUPS"); do
             bench_env=(env "KFAC_WARPGROUPS=$taken")
             bench "gemm-$precision-warpgroups-$taken" gemm "${products[@]}" --precision "$precision" "${rounds[@]}"
             bench "factors-$precision-warpgroups-$taken" factors "${factors[@]}" --approx expand --precision "$precision" "${rounds[@]}"
         done
 
-        compare "gemm-$precision-warpgroups"
-        compare "factors-$precision-warpgroups"
+        if [ "$KFAC_WARPGROUPS" = 1 ]; then
+            compare "gemm-$precision-warpgroups"
+            compare "factors-$precision-warpgroups"
+        fi
     done
     bench_env=()
     against=("${peers[@]}")
