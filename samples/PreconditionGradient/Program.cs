@@ -1,5 +1,5 @@
-// Kronecker factors of one linear layer with weight sharing, and the natural-gradient direction they give:
-// the engine on plain matrices, for applications that bring their own network.
+// Kronecker factors of one linear layer with weight sharing, and the natural-gradient direction they give: the engine on plain arrays,
+// for applications that bring their own network.
 using KFac.Engine;
 using KFac.Kernels;
 
@@ -8,15 +8,18 @@ const int sharing = 8;
 const int inputWidth = 64;
 const int outputWidth = 24;
 
+// X, [M·R, P_in] row by row, and G, [M·R, P_out]: inputs of the layer, and gradients at its outputs of the loss summed over its terms,
+// as an application has them. Here they are random.
+float[] x = Random(examples * sharing * inputWidth, sequence: 1);
+float[] g = Random(examples * sharing * outputWidth, sequence: 2);
+
 using Device device = Device.Open("auto");
 using var arena = new Arena(device);
 DeviceStream stream = device.DefaultStream;
-
-// [M·R, P_in] inputs and [M·R, P_out] output gradients of the loss summed over examples; here random.
 MatrixView<float> inputs = arena.Matrix<float>(examples * sharing, inputWidth);
 MatrixView<float> outputGradients = arena.Matrix<float>(examples * sharing, outputWidth);
-Philox.Normal(stream, new PhiloxKey(Seed: 0, Sequence: 1), 0, inputs.AsVector());
-Philox.Normal(stream, new PhiloxKey(Seed: 0, Sequence: 2), 0, outputGradients.AsVector());
+stream.Upload(x, inputs);
+stream.Upload(g, outputGradients);
 
 // ∇W = Σ g·aᵀ
 MatrixView<float> gradient = arena.Matrix<float>(outputWidth, inputWidth);
@@ -30,9 +33,29 @@ foreach (SharingApproximation approximation in Enum.GetValues<SharingApproximati
 {
     FactorMath.InputFactor(stream, Rows(inputs), approximation, hasBias: false, a);
     FactorMath.OutputFactor(stream, Rows(outputGradients), approximation, b);
-    Preconditioner.Apply(stream, a, b, gradient, damping: 1e-2, DampingStyle.FactoredPi, update);
+    foreach (NumericalEventCount happened in Preconditioner.Apply(stream, a, b, gradient, damping: 1e-2, DampingStyle.FactoredPi, update))
+    {
+        Console.WriteLine($"{happened.Layer}: {happened.Kind}");
+    }
+
     Reduction.Dot(stream, gradient, update, product);
     Console.WriteLine($"K-FAC-{approximation}: ⟨∇W, (A⊗B)⁻¹∇W⟩ = {stream.Read(product):G6}");
 }
 
+var direction = new float[outputWidth * inputWidth];
+stream.Download(update, direction);
+Console.WriteLine($"{direction.Length} numbers of a direction, the first {direction[0]:G4}");
+
 static LayerRows Rows(MatrixView<float> rows) => new(rows, examples, sharing, Segments: null, Seeds: 1, Scale: 1);
+
+static float[] Random(int length, ulong sequence)
+{
+    var random = new PhiloxGenerator(new PhiloxKey(Seed: 0, sequence));
+    var numbers = new float[length];
+    for (int i = 0; i < length; i++)
+    {
+        numbers[i] = random.NextNormal();
+    }
+
+    return numbers;
+}

@@ -77,8 +77,8 @@ public sealed class AdamOptimizer : IOptimizer
     {
         ArgumentNullException.ThrowIfNull(parameters);
         OptionCheck.NonNegative(learningRate, nameof(learningRate));
-        _step++;
-        double correction = 1 / (1 - Math.Pow(_options.Beta1, _step));
+        long count = _step + 1;
+        double correction = 1 / (1 - Math.Pow(_options.Beta1, count));
         var step = new AdamStep(
             (float)learningRate,
             (float)_options.Beta1,
@@ -87,8 +87,9 @@ public sealed class AdamOptimizer : IOptimizer
             (float)_options.WeightDecay,
             FirstCorrection: (float)(_options.Nesterov ? _options.Beta1 * correction : correction),
             GradientCorrection: (float)(_options.Nesterov ? (1 - _options.Beta1) * correction : 0),
-            SecondCorrection: (float)(1 / (1 - Math.Pow(_options.Beta2, _step))));
+            SecondCorrection: (float)(1 / (1 - Math.Pow(_options.Beta2, count))));
         ParameterUpdate.Adam(_stream, step, parameters.Gradients, _firstMoment, _secondMoment, parameters.Values);
+        _step = count;
     }
 
     /// <inheritdoc/>

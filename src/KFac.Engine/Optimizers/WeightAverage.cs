@@ -63,15 +63,14 @@ public sealed class WeightAverage : IStateful, IDisposable
     public void Update(ParameterSet parameters)
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        _steps++;
-        long counted = _steps - _options.FirstStep;
-        if (counted < 1)
+        long counted = _steps + 1 - _options.FirstStep;
+        if (counted >= 1)
         {
-            return;
+            double keep = _options.Decay is { } decay ? KroneckerFactors.Keep(decay, counted) : (counted - 1.0) / counted;
+            Elementwise.Axpby(_stream, (float)(1 - keep), AsRow(parameters), (float)keep, _average);
         }
 
-        double keep = _options.Decay is { } decay ? KroneckerFactors.Keep(decay, counted) : (counted - 1.0) / counted;
-        Elementwise.Axpby(_stream, (float)(1 - keep), AsRow(parameters), (float)keep, _average);
+        _steps++;
     }
 
     /// <summary>Exchanges parameters and average, so that the model can be evaluated at θ̄; exchange again to go on training.</summary>

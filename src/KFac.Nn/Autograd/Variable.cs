@@ -81,7 +81,10 @@ public readonly struct Variable
         }
     }
 
-    /// <summary>Rows that belong to this value, in the form that the engine takes.</summary>
-    internal LayerRows ToLayerRows(MatrixView<float> rows, int seeds, float scale) =>
+    /// <summary>Rows that belong to this value, as a layer with Kronecker factors hands them over.</summary>
+    /// <param name="rows">[seeds·rows, P]: the value itself, or gradients of it.</param>
+    /// <param name="seeds">Back-propagated seeds stacked in the rows; 1 for inputs.</param>
+    /// <param name="scale">What the rows must be multiplied by to become gradients of the loss summed over its terms; 1 for inputs.</param>
+    public LayerRows ToLayerRows(MatrixView<float> rows, int seeds, float scale) =>
         new(rows, Examples, Sharing, Segments, seeds, scale);
 }
