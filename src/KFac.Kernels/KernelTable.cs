@@ -27,6 +27,8 @@ internal sealed record KernelTable
 
     public ICholeskyKernel? Cholesky { get; init; }
 
+    public ICholeskySolveKernel? CholeskySolve { get; init; }
+
     public IDampedInverseKernel? DampedInverse { get; init; }
 
     public IDualInverseKernel? DualInverse { get; init; }

@@ -105,7 +105,7 @@ internal sealed class EigenbasisInverses : KroneckerInverses
         }
     }
 
-    private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors)
+    private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors, ReadOnlySpan<int> rows)
     {
         for (int item = 0; item < _items.Length; item++)
         {

@@ -8,29 +8,21 @@ namespace KFac.Engine;
 /// matrix: it is taken as it is, and fails only if it is not finite. Inverses are written to spare matrices and
 /// swapped in when they are good, so a failure leaves the last good one in use. Factors that fail are tried again
 /// together: in float64, then with damping increased tenfold a bounded number of times.
+/// <para>Where few vectors will meet an inverse before the next update, its Cholesky factor stands for it (<see cref="MatrixSlots"/>,
+/// <see cref="SolveCost"/>).</para>
 /// <para>A factor that is given by few rows is inverted, retried and kept alike, as the small matrix of its rows
 /// (<see cref="DualSlots"/>), unless λ is too small beside it; then the factor is formed.</para>
 /// </remarks>
 internal sealed class FactorInverses : KroneckerInverses
 {
-    /// <summary>First damping of a factor that fails with none, relative to its mean eigenvalue: about one rounding.</summary>
-    private const double SmallestRelativeDamping = 1e-7;
-
     private readonly FactorSlots _slots;
+    private readonly SlotFactors _factors;
     private readonly DiagonalFactor?[] _diagonals;
-    private readonly MatrixView<float>[] _inverses;
-    private readonly MatrixView<float>[] _spares;
-    private readonly bool[] _swapped;
-    private readonly long[] _isGood;
-    private readonly double[] _dampings;
-    private readonly TraceReader _traces;
-    private readonly DampedInverseItem[] _items;
-    private readonly int[] _pending;
-    private readonly VectorView<int> _status;
-    private readonly int[] _hostStatus;
-    private readonly VectorView<float> _scratch;
-    private readonly MatrixView<float>[] _formed;
+    private readonly MatrixSlots _matrices;
     private readonly DualSlots _dual;
+    private readonly SlotInversion _inversion;
+    private readonly long[] _isGood;
+    private readonly VectorView<float> _scratch;
     private VectorView<float> _innerProducts;
 
     public FactorInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
@@ -39,31 +31,20 @@ internal sealed class FactorInverses : KroneckerInverses
         _slots = new FactorSlots(layers, options.Style);
         int slots = _slots.Count;
         _diagonals = new DiagonalFactor?[slots];
-        _inverses = new MatrixView<float>[slots];
-        _spares = new MatrixView<float>[slots];
-        _swapped = new bool[slots];
         _isGood = new long[slots];
-        _dampings = new double[slots];
-        _items = new DampedInverseItem[slots];
-        _pending = new int[slots];
-        _hostStatus = new int[slots];
-        _traces = new TraceReader(stream, Arena, slots);
-        _status = Arena.Vector<int>(slots);
         _scratch = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
-        _formed = new MatrixView<float>[slots];
         _dual = new DualSlots(stream, [.. Enumerable.Range(0, slots).Select(_slots.WidthOf)]);
+        _factors = new SlotFactors(stream, Arena, layers, _slots, _dual, options);
+        int[] matrixWidths = [.. Enumerable.Range(0, slots).Select(slot => _slots.IsDiagonal(slot) ? 0 : _slots.WidthOf(slot))];
+        _matrices = new MatrixSlots(stream, Arena, matrixWidths, options.Uses is not null);
+        _inversion = new SlotInversion(stream, Arena, _matrices, _dual, _factors.Dampings, _isGood);
         for (int slot = 0; slot < slots; slot++)
         {
-            int width = _slots.WidthOf(slot);
             if (_slots.IsDiagonal(slot))
             {
-                _diagonals[slot] = new DiagonalFactor(stream, Arena, width, layers[_slots.LayerOf(slot)].FactorInputWidth);
-                continue;
+                int columns = layers[_slots.LayerOf(slot)].FactorInputWidth;
+                _diagonals[slot] = new DiagonalFactor(stream, Arena, _slots.WidthOf(slot), columns);
             }
-
-            _inverses[slot] = Arena.Matrix<float>(width, width);
-            _spares[slot] = Arena.Matrix<float>(width, width);
-            Elementwise.Fill(stream, 0, _inverses[slot]);
         }
     }
 
@@ -72,33 +53,34 @@ internal sealed class FactorInverses : KroneckerInverses
         get
         {
             ulong mark = 0;
-            for (int slot = 0; slot < _inverses.Length; slot++)
+            for (int slot = 0; slot < _slots.Count; slot++)
             {
                 if (_dual.IsInUse(slot))
                 {
                     return null;
                 }
 
-                mark = StepRecorder.Mix(mark, _diagonals[slot]?.Mark ?? (_swapped[slot] ? 1UL : 0));
+                mark = StepRecorder.Mix(mark, _diagonals[slot]?.Mark ?? _matrices.Mark(slot));
             }
 
             return mark;
         }
     }
 
-    private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors)
+    private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors, ReadOnlySpan<int> rows)
     {
-        SetDampings(factors);
-        int pending = 0;
-        for (int slot = 0; slot < _inverses.Length; slot++)
+        _factors.Load(factors);
+        ChooseForms(rows);
+        _inversion.Clear();
+        for (int slot = 0; slot < _slots.Count; slot++)
         {
             if (_diagonals[slot] is { } diagonal)
             {
                 InvertDiagonal(slot, diagonal, factors[_slots.LayerOf(slot)].B);
             }
-            else if (double.IsFinite(_traces.MeanOf(slot)))
+            else if (double.IsFinite(_factors.MeanOf(slot)))
             {
-                _pending[pending++] = slot;
+                _inversion.Add(slot, _factors.MatrixOf(factors, slot));
             }
             else
             {
@@ -106,20 +88,7 @@ internal sealed class FactorInverses : KroneckerInverses
             }
         }
 
-        pending = Attempt(factors, pending, InversePrecision.Single);
-        RecordPending(pending, NumericalEventKind.RetriedInDouble);
-        pending = Attempt(factors, pending, InversePrecision.Double);
-        for (int increase = 0; increase < Options.DampingIncreases && pending > 0; increase++)
-        {
-            IncreaseDampings(pending);
-            RecordPending(pending, NumericalEventKind.DampingIncreased);
-            pending = Attempt(factors, pending, InversePrecision.Double);
-        }
-
-        for (int i = 0; i < pending; i++)
-        {
-            GiveUp(_pending[i]);
-        }
+        Invert();
     }
 
     private protected override void ApplyCore(int layer, MatrixView<float> gradient, MatrixView<float> update)
@@ -170,7 +139,7 @@ internal sealed class FactorInverses : KroneckerInverses
 
     private protected override void VisitInverses(IStateVisitor visitor)
     {
-        for (int slot = 0; slot < _inverses.Length; slot++)
+        for (int slot = 0; slot < _slots.Count; slot++)
         {
             string name = $"{(_slots.IsA(slot) ? "a" : "b")}.{Layers[_slots.LayerOf(slot)].Name}";
             visitor.Integer($"inverses.good.{name}", ref _isGood[slot]);
@@ -180,7 +149,7 @@ internal sealed class FactorInverses : KroneckerInverses
                 continue;
             }
 
-            visitor.Vector($"inverses.{name}", _inverses[slot].AsVector());
+            _matrices.VisitState(slot, visitor, $"inverses.{name}");
             if (Options.AcceptsRows)
             {
                 _dual.VisitState(slot, visitor, $"inverses.dual.{name}");
@@ -213,91 +182,62 @@ internal sealed class FactorInverses : KroneckerInverses
             return;
         }
 
-        bool isLeft = side == MatrixSide.Left;
-        Gemm.Run(Stream, Transpose.No, Transpose.No, 1, isLeft ? _inverses[slot] : v, isLeft ? v : _inverses[slot], 0, result);
+        _matrices.Multiply(slot, side, v, result);
     }
 
-    private FactorRows RowsOf(ReadOnlySpan<KroneckerPair> factors, int slot) =>
-        _slots.IsA(slot) ? factors[_slots.LayerOf(slot)].RowsOfA : factors[_slots.LayerOf(slot)].RowsOfB;
-
-    /// <summary>What is inverted for a slot: the small matrix of its rows, the factor that they have been formed to, or the factor.</summary>
-    private MatrixView<float> FactorOf(ReadOnlySpan<KroneckerPair> factors, int slot)
+    /// <summary>Inverts, and tries again what failed.</summary>
+    private void Invert()
     {
-        if (_dual.IsPending(slot))
+        _inversion.Run(InversePrecision.Single);
+        RecordPending(NumericalEventKind.RetriedInDouble);
+        _inversion.Run(InversePrecision.Double);
+        for (int increase = 0; increase < Options.DampingIncreases && _inversion.Pending.Length > 0; increase++)
         {
-            return _dual.Pending(slot).Gram;
-        }
-
-        MatrixView<float> matrix = _slots.IsA(slot) ? factors[_slots.LayerOf(slot)].A : factors[_slots.LayerOf(slot)].B;
-        return RowsOf(factors, slot).AreGiven ? _formed[slot] : matrix;
-    }
-
-    /// <summary>Forms the factors of the slots whose damping is too small for the dual system.</summary>
-    private void FormWhereInaccurate(int slot)
-    {
-        int width = _slots.WidthOf(slot);
-        if (!_dual.IsPending(slot) || DualCost.IsAccurate(width * _traces.MeanOf(slot), _dampings[slot]))
-        {
-            return;
-        }
-
-        if (_formed[slot].IsEmpty)
-        {
-            _formed[slot] = Arena.Matrix<float>(width, width);
-        }
-
-        _dual.Pending(slot).Form(_formed[slot]);
-        _dual.Leave(slot);
-    }
-
-    private void SetDampings(ReadOnlySpan<KroneckerPair> factors)
-    {
-        for (int slot = 0; slot < _inverses.Length; slot++)
-        {
-            if (_slots.IsDiagonal(slot))
+            foreach (int slot in _inversion.Pending)
             {
-                _traces.MeasureDiagonal(slot, factors[_slots.LayerOf(slot)].B);
-                continue;
+                _factors.IncreaseDamping(slot);
             }
 
-            _dual.Load(slot, RowsOf(factors, slot));
-            _traces.Measure(slot, FactorOf(factors, slot), _slots.WidthOf(slot));
+            RecordPending(NumericalEventKind.DampingIncreased);
+            _inversion.Run(InversePrecision.Double);
         }
 
-        _traces.Read();
-        for (int layer = 0; layer < Layers.Count; layer++)
+        foreach (int slot in _inversion.Pending)
         {
-            int slot = _slots.OfA(layer);
-            bool hasB = _slots.HasB(layer);
-            DampingStyle style = Options.Style == DampingStyle.InputOnly && hasB ? DampingStyle.PerFactor : Options.Style;
-            FactorDamping damping = FactorDamping.Split(
-                style, Options.Damping, _traces.MeanOf(slot), hasB ? _traces.MeanOf(slot + 1) : 0);
-            _dampings[slot] = damping.A;
-            if (hasB)
+            GiveUp(slot);
+        }
+    }
+
+    /// <summary>Chooses between inverse and Cholesky factor for each slot, by the vectors that will meet it.</summary>
+    /// <param name="rows">By layer, rows that the next gradients have; 0, or none at all, where they are matrices.</param>
+    private void ChooseForms(ReadOnlySpan<int> rows)
+    {
+        for (int slot = 0; slot < _slots.Count; slot++)
+        {
+            int layer = _slots.LayerOf(slot);
+            int vectors = rows.IsEmpty ? 0 : rows[layer];
+            if (vectors == 0)
             {
-                _dampings[slot + 1] = damping.B;
+                vectors = _slots.IsA(slot) ? Layers[layer].OutputWidth : Layers[layer].FactorInputWidth;
             }
-        }
 
-        for (int slot = 0; slot < _inverses.Length; slot++)
-        {
-            FormWhereInaccurate(slot);
+            _matrices.Choose(slot, Options.Uses ?? 0, vectors);
         }
     }
 
     /// <summary>Takes a diagonal factor; one with zeros, undamped, is damped by about one rounding.</summary>
     private void InvertDiagonal(int slot, DiagonalFactor diagonal, MatrixView<float> factor)
     {
-        double mean = _traces.MeanOf(slot);
-        if (double.IsFinite(mean) && !diagonal.CanInvert(factor, _dampings[slot]))
+        double mean = _factors.MeanOf(slot);
+        if (double.IsFinite(mean) && !diagonal.CanInvert(factor, _factors.Dampings[slot]))
         {
-            _dampings[slot] = SmallestRelativeDamping * mean;
+            _factors.Damp(slot);
             Record(_slots.LayerOf(slot), "B", NumericalEventKind.DampingIncreased);
         }
 
-        if (double.IsFinite(mean) && diagonal.CanInvert(factor, _dampings[slot]))
+        if (double.IsFinite(mean) && diagonal.CanInvert(factor, _factors.Dampings[slot]))
         {
-            diagonal.Accept(factor, _dampings[slot]);
+            diagonal.Accept(factor, _factors.Dampings[slot]);
             _isGood[slot] = 1;
         }
         else
@@ -306,61 +246,11 @@ internal sealed class FactorInverses : KroneckerInverses
         }
     }
 
-    /// <summary>Inverts the pending slots together; keeps those that fail at the front of the list and returns their number.</summary>
-    private int Attempt(ReadOnlySpan<KroneckerPair> factors, int pending, InversePrecision precision)
+    private void RecordPending(NumericalEventKind kind)
     {
-        if (pending == 0)
+        foreach (int slot in _inversion.Pending)
         {
-            return 0;
-        }
-
-        for (int i = 0; i < pending; i++)
-        {
-            int slot = _pending[i];
-            MatrixView<float> inverse = _dual.IsPending(slot) ? _dual.Pending(slot).Inverse : _spares[slot];
-            _items[i] = new DampedInverseItem(FactorOf(factors, slot), (float)_dampings[slot], inverse);
-        }
-
-        DampedInverse.Run(Stream, _items.AsSpan(0, pending), _status.Slice(0, pending), precision);
-        Stream.Download(_status.Slice(0, pending), _hostStatus.AsSpan(0, pending));
-        int failed = 0;
-        for (int i = 0; i < pending; i++)
-        {
-            int slot = _pending[i];
-            if (_hostStatus[i] == 0)
-            {
-                if (!_dual.Accept(slot, _dampings[slot]))
-                {
-                    (_inverses[slot], _spares[slot]) = (_spares[slot], _inverses[slot]);
-                    _swapped[slot] ^= true;
-                }
-
-                _isGood[slot] = 1;
-            }
-            else
-            {
-                _pending[failed++] = slot;
-            }
-        }
-
-        return failed;
-    }
-
-    private void IncreaseDampings(int pending)
-    {
-        for (int i = 0; i < pending; i++)
-        {
-            int slot = _pending[i];
-            double increased = Math.Max(10 * _dampings[slot], SmallestRelativeDamping * _traces.MeanOf(slot));
-            _dampings[slot] = Math.Min(increased, float.MaxValue);
-        }
-    }
-
-    private void RecordPending(int pending, NumericalEventKind kind)
-    {
-        for (int i = 0; i < pending; i++)
-        {
-            Record(_slots.LayerOf(_pending[i]), _slots.IsA(_pending[i]) ? "A" : "B", kind);
+            Record(_slots.LayerOf(slot), _slots.IsA(slot) ? "A" : "B", kind);
         }
     }
 
@@ -373,12 +263,12 @@ internal sealed class FactorInverses : KroneckerInverses
             _slots.LayerOf(slot), _slots.IsA(slot) ? "A" : "B", keep ? NumericalEventKind.KeptLastInverse : NumericalEventKind.UsedScaledIdentity);
         if (!keep && _diagonals[slot] is { } diagonal)
         {
-            diagonal.StandIn(_traces.MeanOf(slot) + _dampings[slot]);
+            diagonal.StandIn(_factors.MeanOf(slot) + _factors.Dampings[slot]);
         }
         else if (!keep)
         {
-            double scale = 1 / (_traces.MeanOf(slot) + _dampings[slot]);
-            ScaledIdentity.Write(Stream, double.IsFinite(scale) ? (float)scale : 0, _inverses[slot]);
+            double scale = 1 / (_factors.MeanOf(slot) + _factors.Dampings[slot]);
+            _matrices.StandIn(slot, double.IsFinite(scale) ? (float)scale : 0);
         }
     }
 }

@@ -1,3 +1,5 @@
+using KFac.Kernels;
+
 namespace KFac.Engine;
 
 /// <summary>How factors are inverted, and what happens when one can't be.</summary>
@@ -25,6 +27,11 @@ public sealed record InverseOptions
     /// system of the rows where λ is not too small for it. Not for product damping.</summary>
     public bool AcceptsRows { get; init; }
 
+    /// <summary>Gradients that each layer's inverses are applied to before they are updated, at least 1: where these are few, the Cholesky factor
+    /// is kept in place of the inverse and solved with (<see cref="CholeskySolve"/>), which costs less there. Null, the default, where that is not
+    /// known: inverses are formed. The update is the same up to rounding.</summary>
+    public int? Uses { get; init; }
+
     /// <summary>Called at every numerical event; null for no call. Events are counted in either case.</summary>
     public Action<NumericalEvent>? OnEvent { get; init; }
 
@@ -36,6 +43,11 @@ public sealed record InverseOptions
         OptionCheck.NonNegative(Damping, nameof(Damping));
         OptionCheck.AtLeast(DampingIncreases, 0, nameof(DampingIncreases));
         OptionCheck.InHalfOpenUnitInterval(KeepBasisBelow, nameof(KeepBasisBelow));
+        if (Uses is { } uses)
+        {
+            OptionCheck.AtLeast(uses, 1, nameof(Uses));
+        }
+
         if (AcceptsRows && Style == DampingStyle.Product)
         {
             throw new ArgumentException("AcceptsRows is true and Style is Product; wanted another style, which inverts each factor on its own.");

@@ -51,7 +51,12 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     /// <summary>Inverts every layer's damped factors, all in one call to the device.</summary>
     /// <param name="factors">One pair a layer, in the order of the layers.</param>
     /// <exception cref="ArgumentException">The number of pairs or a shape is wrong; the inverses are untouched.</exception>
-    public void Update(ReadOnlySpan<KroneckerPair> factors)
+    public void Update(ReadOnlySpan<KroneckerPair> factors) => Update(factors, default);
+
+    /// <summary><see cref="Update(ReadOnlySpan{KroneckerPair})"/> for gradients of which the number of rows is known.</summary>
+    /// <param name="rows">By layer, the rows that its gradients are expected to be given by; 0 where they are matrices. Empty where all are.
+    /// What is expected changes what is fast, not what is right.</param>
+    internal void Update(ReadOnlySpan<KroneckerPair> factors, ReadOnlySpan<int> rows)
     {
         if (factors.Length != Layers.Count)
         {
@@ -71,7 +76,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
             }
         }
 
-        UpdateCore(factors);
+        UpdateCore(factors, rows);
         _updates++;
     }
 
@@ -208,7 +213,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     {
     }
 
-    private protected abstract void UpdateCore(ReadOnlySpan<KroneckerPair> factors);
+    private protected abstract void UpdateCore(ReadOnlySpan<KroneckerPair> factors, ReadOnlySpan<int> rows);
 
     private protected abstract void ApplyCore(int layer, MatrixView<float> gradient, MatrixView<float> update);
 

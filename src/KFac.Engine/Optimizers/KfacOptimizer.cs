@@ -124,7 +124,7 @@ public sealed class KfacOptimizer : IOptimizer
         if (_intervals.UpdatesInverses(_step))
         {
             clock?.Begin(StepPhase.Inverses);
-            _inverses.Update(_factors.Pairs);
+            _inverses.Update(_factors.Pairs, _byRows ? _rows.Counts : default);
         }
 
         _numbers[0] = learningRate;

@@ -46,6 +46,10 @@ public sealed record KfacOptions : FactorOptions
     /// <see cref="DampingStyle.Product"/>. The update is the same up to rounding.</summary>
     public bool DualInverses { get; init; } = true;
 
+    /// <summary>Whether factors that few vectors meet between two inversions are factored, not inverted, and solved with
+    /// (<see cref="CholeskySolve"/>). The update is the same up to rounding.</summary>
+    public bool CholeskySolves { get; init; } = true;
+
     /// <summary>Seed of the Monte-Carlo samples; step k draws from a sequence of its own.</summary>
     public ulong Seed { get; init; }
 
@@ -76,6 +80,7 @@ public sealed record KfacOptions : FactorOptions
         Style = Style ?? (Kind == CurvatureKind.ForwardOnly ? DampingStyle.InputOnly : DampingStyle.FactoredPi),
         Damping = Damping,
         AcceptsRows = UsesDual,
+        Uses = CholeskySolves ? InverseInterval : null,
         OnEvent = OnEvent,
     };
 

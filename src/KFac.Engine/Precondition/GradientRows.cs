@@ -19,6 +19,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
     private readonly NonFiniteGuard _guard;
     private readonly int[] _most;
     private readonly bool[] _exceeded;
+    private readonly int[] _counts;
     private ICaptureSink? _factors;
     private GradientSeal? _seal;
     private double _scale;
@@ -39,6 +40,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
         _guard = new NonFiniteGuard(stream, Math.Max(16, 3 * layers.Count));
         _outputGradients = [.. layers.Select(layer => new RowStore(stream, layer.OutputWidth))];
         _exceeded = new bool[layers.Count];
+        _counts = new int[layers.Count];
     }
 
     private enum Gradients
@@ -55,6 +57,20 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
 
     /// <summary>What the rows' product must be multiplied by.</summary>
     public float Scale => (float)_scale;
+
+    /// <summary>By layer, the number of rows that it is given by; 0 for those that are not.</summary>
+    public ReadOnlySpan<int> Counts
+    {
+        get
+        {
+            for (int layer = 0; layer < _counts.Length; layer++)
+            {
+                _counts[layer] = IsKept(layer) ? _inputs[layer].Count : 0;
+            }
+
+            return _counts;
+        }
+    }
 
     public bool MayBeLeftOut => _keepsNothing && _factors is null;
 

@@ -27,6 +27,11 @@ internal sealed unsafe class CpuCholesky(CpuDevice device) : ICholeskyKernel
     {
         using ScratchLease lease = device.Scratch.Rent(CholeskySweep<float, TTile>.ScratchBytes(task.Size));
         var sweep = new CholeskySweep<float, TTile>(task, SweepResult.Factor, lease.As<byte>());
-        *task.Status = sweep.Run(device.Workers);
+        int status = sweep.Run(device.Workers);
+        *task.Status = status;
+        if (status == 0)
+        {
+            sweep.StoreLower();
+        }
     }
 }

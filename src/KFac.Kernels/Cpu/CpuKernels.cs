@@ -31,6 +31,7 @@ internal static class CpuKernels
         ParameterUpdate = new CpuParameterUpdate(device),
         Clipping = new CpuClipping(new CpuElementwise(device)),
         Cholesky = new CpuCholesky(device),
+        CholeskySolve = new CpuCholeskySolve(device),
         DampedInverse = new CpuDampedInverse(device),
         DualInverse = new CpuDualInverse(device),
         SymmetricEigen = new CpuSymmetricEigen(device),

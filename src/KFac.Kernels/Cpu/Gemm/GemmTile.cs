@@ -46,6 +46,10 @@ internal unsafe interface IGemmTile
     static abstract void MultiplyRows(
         int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, float alpha, float beta, float* c, long ldc);
 
+    /// <summary>As <see cref="MultiplyRows"/>, and fetches memory that other tiles will read.</summary>
+    static abstract void MultiplyRowsFetching(
+        int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead);
+
     /// <summary>Brings part of a tile's sums to C with the roundings of a whole one.</summary>
     /// <param name="sums">Rows of <see cref="Columns"/> elements.</param>
     static abstract void Write(float* sums, int rows, int columns, in TileTarget target);
@@ -163,6 +167,28 @@ internal readonly struct HalfTileOfRows : ITileForm
     public static bool Packs => false;
 
     public static bool Fetches => false;
+}
+
+internal readonly struct FetchingTileOfRows : ITileForm
+{
+    public static bool AllRows => true;
+
+    public static bool RowsOfA => true;
+
+    public static bool Packs => false;
+
+    public static bool Fetches => true;
+}
+
+internal readonly struct FetchingHalfTileOfRows : ITileForm
+{
+    public static bool AllRows => false;
+
+    public static bool RowsOfA => true;
+
+    public static bool Packs => false;
+
+    public static bool Fetches => true;
 }
 
 /// <summary>Where a tile's sums go: <c>C ← α·sums + β·C</c>, with one rounding for each of the three operations but where the

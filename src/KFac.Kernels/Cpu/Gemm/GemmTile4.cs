@@ -62,6 +62,19 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         }
     }
 
+    public static void MultiplyRowsFetching(
+        int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead)
+    {
+        if (rows == Rows)
+        {
+            Multiply<FetchingTileOfRows>(vectors, k, a, strideA, b, strideB, target, ref ahead);
+        }
+        else
+        {
+            Multiply<FetchingHalfTileOfRows>(vectors, k, a, strideA, b, strideB, target, ref ahead);
+        }
+    }
+
     public static void Write(float* sums, int rows, int columns, in TileTarget target) =>
         TileRow<TSimd, TVector, ThreeVectors>.Write(sums, rows, columns, target);
 

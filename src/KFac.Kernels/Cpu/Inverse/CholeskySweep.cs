@@ -35,7 +35,6 @@ internal unsafe struct CholeskySweep<T, TTile>
     where TTile : struct, IPanelTile<T>
 {
     private readonly SweepSteps<T, TTile> _steps;
-    private readonly SweepResult _wanted;
     private SweepSchedule _schedule;
     private int _status;
 
@@ -43,7 +42,6 @@ internal unsafe struct CholeskySweep<T, TTile>
     public CholeskySweep(SweepTask task, SweepResult wanted, void* memory)
     {
         _steps = new SweepSteps<T, TTile>(task, wanted, memory);
-        _wanted = wanted;
         _schedule = new SweepSchedule(_steps.Shape.Steps, _steps.Shape.Panels, _steps.Shape.Parts);
     }
 
@@ -64,13 +62,15 @@ internal unsafe struct CholeskySweep<T, TTile>
             workers.Run(workers.Threads, &Work, context);
         }
 
-        if (_wanted == SweepResult.Factor)
-        {
-            _steps.StoreFactor();
-        }
-
         return _status;
     }
+
+    /// <summary>Writes the factor with zeros above its diagonal, where a factor was wanted and <see cref="Run"/> returned 0.</summary>
+    public readonly void StoreLower() => _steps.StoreLower();
+
+    /// <summary>Writes the factor in the form that solves read, where a factor was wanted and <see cref="Run"/> returned 0.</summary>
+    /// <inheritdoc cref="Run"/>
+    public readonly int StorePacked(in PackedFactor factor, WorkerPool? workers) => _steps.StorePacked(factor, workers);
 
     private static void Work(void* context, int thread)
     {

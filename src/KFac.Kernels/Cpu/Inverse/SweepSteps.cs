@@ -169,7 +169,11 @@ internal readonly unsafe struct SweepSteps<T, TTile>
     }
 
     /// <summary>Writes the factor, when the sweep is done.</summary>
-    public void StoreFactor() => _copy.StoreLower();
+    public void StoreLower() => _copy.StoreLower();
+
+    /// <summary>Writes the factor in the form that solves read, when the sweep is done.</summary>
+    /// <returns>0, or 1 + the index of the first pivot whose reciprocal float32 cannot hold.</returns>
+    public int StorePacked(in PackedFactor factor, WorkerPool? workers) => FactorPacking<T, TTile>.Run(_matrix, factor, workers);
 
     /// <summary>Adds the step's products to one part of the triangle.</summary>
     public void Update(int step, int part) => _update.UpdatePart(step, part);
