@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace KFac.Kernels.Cpu;
 
@@ -45,11 +46,22 @@ internal sealed unsafe class CpuDropout(CpuDevice device) : IDropoutKernel
             {
                 ulong number = (ulong)((row % c.SeedRows * c.Columns) + column);
                 count = PhiloxSteps.Length(number, end - column);
-                PhiloxWords<TLanes>.Fill(c.Key, number, words, count);
+                float* x = c.X + (row * c.XStride) + column;
                 float* y = c.Y + (row * c.YStride) + column;
+                Fetch(x, count);
+                PhiloxWords<TLanes>.Fill(c.Key, number, words, count);
                 ElementSpan<DropMap, TSimd, TVector>.Apply(
-                    past && (nuint)y % (nuint)sizeof(TVector) == 0, c.Map, (float*)words, c.X + (row * c.XStride) + column, y, null, count);
+                    past && (nuint)y % (nuint)sizeof(TVector) == 0, c.Map, (float*)words, x, y, null, count);
             }
+        }
+    }
+
+    /// <summary>Has memory fetch what a step reads while its words are made: a step is as long as the processor looks ahead.</summary>
+    private static void Fetch(float* x, int count)
+    {
+        for (int i = 0; Sse.IsSupported && i < count; i += CacheLine.Floats)
+        {
+            Sse.Prefetch0(x + i);
         }
     }
 

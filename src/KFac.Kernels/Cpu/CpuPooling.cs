@@ -42,7 +42,6 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
-        bool past = c.GoesPast<TVector>(c.Y(0), c.YStride) && c.GoesPast<TVector>(c.Places, c.PlaceStride);
         for (int row = first; row < end; row++)
         {
             Window window = c.WindowOf(row);
@@ -65,8 +64,8 @@ internal sealed unsafe class CpuPooling(CpuDevice device) : IPoolingKernel
                     }
                 }
 
-                SimdPart<TSimd, TVector>.Store(past, best, c.Y(row) + j, left);
-                SimdPart<TSimd, TVector>.Store(past, place, c.Places + ((long)row * c.PlaceStride) + j, left);
+                SimdPart<TSimd, TVector>.Store(best, c.Y(row) + j, left);
+                SimdPart<TSimd, TVector>.Store(place, c.Places + ((long)row * c.PlaceStride) + j, left);
             }
         }
     }

@@ -1,9 +1,12 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="SoftmaxCrossEntropy"/> on the CPU: a few rows a task, each row while it is in the first-level cache.</summary>
-/// <remarks>Probabilities too large for the caches go past them: eᶻ of a row is kept on the stack, and only its multiple is written.</remarks>
+/// <remarks>Probabilities too large for the caches go past them: eᶻ of a row is kept on the stack, and only its multiple is written. Three rows
+/// are then under way at once, so that memory reads and writes all the time: the largest logit of the next is sought, powers of this are taken,
+/// those of the last are scaled and written.</remarks>
 internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmaxCrossEntropyKernel
 {
     private const int Masked = -1;
@@ -64,40 +67,107 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.OutputRows, c.Columns);
-        bool past = c.Columns <= ColumnsInPowers && c.Output(0) != c.Input(0)
-            && ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.OutputRows, c.Columns);
-        float* memory = stackalloc float[past ? ColumnsInPowers + CacheLine.Floats : 1];
-        float* powers = CacheLine.Align(memory);
+        if (c.Columns <= ColumnsInPowers && c.Output(0) != c.Input(0)
+            && ElementLoop.GoesPast<TVector>(c.Output(0), c.OutputStride, c.OutputRows, c.Columns))
+        {
+            StreamRows<TSimd, TVector>(ref c, first, end);
+            return;
+        }
+
         for (int row = first; row < end; row++)
         {
             float* z = c.Input(row);
             float* p = c.Output(row);
-            int label = c.Labels[row];
             float maximum = SimdRow<TSimd, TVector>.Max(z, c.Columns);
-            float gap = label == Masked ? 0 : Gap<TSimd, TVector>(z, c.Columns, maximum, label, c.Smoothing);
-            float sum = SimdRow<TSimd, TVector>.ExpAndSum(z, maximum, past ? powers : p, c.Columns);
-            if (past)
-            {
-                ElementSpan<ScaleMap, TSimd, TVector>.ApplyStreaming(new ScaleMap(0, 1 / sum), powers, p, null, null, c.Columns);
-            }
-            else
-            {
-                SimdRow<TSimd, TVector>.Scale(p, 1 / sum, p, c.Columns);
-            }
-
-            c.Losses[row] = label == Masked ? 0 : MathF.Log(sum) + gap;
+            float gap = Gap<TSimd, TVector>(ref c, row, maximum);
+            float sum = SimdRow<TSimd, TVector>.ExpAndSum(z, maximum, p, c.Columns);
+            SimdRow<TSimd, TVector>.Scale(p, 1 / sum, p, c.Columns);
+            c.Losses[row] = c.Labels[row] == Masked ? 0 : MathF.Log(sum) + gap;
         }
     }
 
-    /// <summary><c>max − Σ q·z</c>, which is <c>Σ q·(max − z)</c>.</summary>
-    private static float Gap<TSimd, TVector>(float* z, int columns, float maximum, int label, float smoothing)
+    [SkipLocalsInit]
+    private static void StreamRows<TSimd, TVector>(ref Context c, int first, int end)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
+        float* memory = stackalloc float[(2 * ColumnsInPowers) + CacheLine.Floats];
+        float* powers = CacheLine.Align(memory);
+        float* last = powers + ColumnsInPowers;
+        float sum = 0;
+        float maximum = SimdRow<TSimd, TVector>.Max(c.Input(first), c.Columns);
+        for (int row = first; row < end; row++)
+        {
+            float gap = Gap<TSimd, TVector>(ref c, row, maximum);
+            float* next = c.Input(Math.Min(row + 1, end - 1));
+            if (row == first)
+            {
+                sum = SimdRow<TSimd, TVector>.ExpAndSum(c.Input(row), maximum, powers, c.Columns);
+                maximum = SimdRow<TSimd, TVector>.Max(next, c.Columns);
+            }
+            else
+            {
+                (maximum, sum) = StreamRow<TSimd, TVector>(next, c.Input(row), maximum, powers, last, 1 / sum, c.Output(row - 1), c.Columns);
+            }
+
+            c.Losses[row] = c.Labels[row] == Masked ? 0 : MathF.Log(sum) + gap;
+            float* spent = last;
+            last = powers;
+            powers = spent;
+        }
+
+        ElementSpan<ScaleMap, TSimd, TVector>.ApplyStreaming(new ScaleMap(0, 1 / sum), last, c.Output(end - 1), null, null, c.Columns);
+    }
+
+    /// <summary><c>powers ← e^{z − shift}</c> and <c>p ← factor·last</c>.</summary>
+    /// <returns>The largest element of <paramref name="next"/>, and the sum of powers, added in the order of <see cref="SimdRow{TSimd, TVector}.ExpAndSum"/>.</returns>
+    private static (float Largest, float Sum) StreamRow<TSimd, TVector>(
+        float* next, float* z, float shift, float* powers, float* last, float factor, float* p, int count)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        TVector lowest = TSimd.Create(float.NegativeInfinity), maxima = lowest, sums = TSimd.Zero;
+        TVector offset = TSimd.Create(shift), factors = TSimd.Create(factor);
+        int i = 0;
+        for (; i + TSimd.Count <= count; i += TSimd.Count)
+        {
+            maxima = TSimd.AtLeast(maxima, TSimd.Load(next + i));
+            TSimd.StoreStreaming(TSimd.Multiply(factors, TSimd.Load(last + i)), p + i);
+            TVector power = SimdMath<TSimd, TVector>.ExpOfNegative(TSimd.Subtract(TSimd.Load(z + i), offset));
+            TSimd.Store(power, powers + i);
+            sums = TSimd.Add(sums, power);
+        }
+
+        if (i < count)
+        {
+            int left = count - i;
+            TVector inside = TSimd.First(left);
+            maxima = TSimd.AtLeast(maxima, TSimd.Select(inside, TSimd.LoadPartial(next + i, left), lowest));
+            TSimd.StorePartial(TSimd.Multiply(factors, TSimd.LoadPartial(last + i, left)), p + i, left);
+            TVector power = SimdMath<TSimd, TVector>.ExpOfNegative(TSimd.Subtract(TSimd.LoadPartial(z + i, left), offset));
+            TSimd.StorePartial(power, powers + i, left);
+            sums = TSimd.Add(sums, TSimd.Select(inside, power, TSimd.Zero));
+        }
+
+        return (TSimd.Largest(maxima), TSimd.Sum(sums));
+    }
+
+    /// <summary><c>max − Σ q·z</c>, which is <c>Σ q·(max − z)</c>; 0 where the label is masked.</summary>
+    private static float Gap<TSimd, TVector>(ref Context c, int row, float maximum)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int label = c.Labels[row];
+        if (label == Masked)
+        {
+            return 0;
+        }
+
+        float* z = c.Input(row);
         float gap = maximum - z[label];
-        return smoothing == 0
+        return c.Smoothing == 0
             ? gap
-            : ((1 - smoothing) * gap) + (smoothing / columns * SimdRow<TSimd, TVector>.SumBelow(z, maximum, columns));
+            : ((1 - c.Smoothing) * gap) + (c.Smoothing / c.Columns * SimdRow<TSimd, TVector>.SumBelow(z, maximum, c.Columns));
     }
 
     private static void GradientRows<TSimd, TVector>(void* pointer, int task)

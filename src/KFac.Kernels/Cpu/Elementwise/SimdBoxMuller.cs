@@ -46,17 +46,18 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
     private static (TVector Cosine, TVector Sine) Pair(TVector word0, TVector word1)
     {
         TVector whole = TSimd.FromInteger(TSimd.SubtractBits(TSimd.CreateBits(1 << 24), Upper(word0)));
-        TVector logarithm = Ln(TSimd.Multiply(whole, TSimd.Create(Unit)));
-        TVector radius = TSimd.SquareRoot(TSimd.Multiply(TSimd.Create(-2), logarithm));
+        TVector radius = TSimd.SquareRoot(TSimd.Multiply(TSimd.Create(-2), LnOfWords(whole)));
 
-        TVector turn = Upper(word1);
-        TVector quarter = TSimd.ShiftBitsRight(TSimd.AddBits(turn, TSimd.CreateBits(1 << 21)), 22);
-        TVector rest = TSimd.FromInteger(TSimd.SubtractBits(turn, TSimd.ShiftBitsLeft(quarter, 22)));
+        // The upper 24 bits are a turn: with half a quarter added, the two uppermost are the nearest quarter, and those below, with
+        // the first of them as their sign, what is left of the turn without it.
+        TVector rest = TSimd.FromInteger(TSimd.ShiftBitsRight(TSimd.ShiftBitsLeft(word1, 2), 10));
         (TVector sine, TVector cosine) = SineAndCosine(TSimd.Multiply(rest, TSimd.Create(BoxMuller.RadiansPerUnit)));
-
-        TVector swap = TSimd.SubtractBits(TSimd.CreateBits(0), TSimd.And(quarter, TSimd.CreateBits(1)));
-        TVector x = TSimd.Xor(TSimd.Select(swap, sine, cosine), SignOfBit1(TSimd.AddBits(quarter, TSimd.CreateBits(1))));
-        TVector y = TSimd.Xor(TSimd.Select(swap, cosine, sine), SignOfBit1(quarter));
+        TVector quarter = TSimd.AddBits(word1, TSimd.CreateBits(0x20000000));
+        TVector swap = TSimd.ShiftBitsRight(TSimd.ShiftBitsLeft(quarter, 1), 31);
+        TVector sign = TSimd.CreateBits(int.MinValue);
+        TVector signOfCosine = TSimd.And(TSimd.AddBits(word1, TSimd.CreateBits(0x60000000)), sign);
+        TVector x = TSimd.Xor(TSimd.Select(swap, sine, cosine), signOfCosine);
+        TVector y = TSimd.Xor(TSimd.Select(swap, cosine, sine), TSimd.And(quarter, sign));
         return (TSimd.Multiply(radius, x), TSimd.Multiply(radius, y));
     }
 
@@ -74,20 +75,23 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
         return (sine, TSimd.Add(cosine, TSimd.Create(1)));
     }
 
+    /// <summary>ln(whole·2⁻²⁴) of whole numbers from 1 to 2²⁴.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Ln(TVector v)
+    private static TVector LnOfWords(TVector whole)
     {
-        TVector exponent = TSimd.ShiftBitsRight(TSimd.SubtractBits(v, TSimd.CreateBits(BoxMuller.RootHalfBits)), 23);
-        TVector mantissa = TSimd.SubtractBits(v, TSimd.ShiftBitsLeft(exponent, 23));
+        TVector exponent = TSimd.ShiftBitsRight(TSimd.SubtractBits(whole, TSimd.CreateBits(BoxMuller.RootHalfBits)), 23);
+        TVector mantissa = TSimd.SubtractBits(whole, TSimd.ShiftBitsLeft(exponent, 23));
         TVector f = TSimd.Subtract(mantissa, TSimd.Create(1));
         TVector z = TSimd.Multiply(f, f);
-        TVector p = TSimd.Create(BoxMuller.Log[0]);
-        for (int i = 1; i < BoxMuller.Log.Length; i++)
-        {
-            p = AddProduct(p, f, BoxMuller.Log[i]);
-        }
-
-        TVector e = TSimd.FromInteger(exponent);
+        TVector p = AddProduct(TSimd.Create(BoxMuller.Log[0]), f, BoxMuller.Log[1]);
+        p = AddProduct(p, f, BoxMuller.Log[2]);
+        p = AddProduct(p, f, BoxMuller.Log[3]);
+        p = AddProduct(p, f, BoxMuller.Log[4]);
+        p = AddProduct(p, f, BoxMuller.Log[5]);
+        p = AddProduct(p, f, BoxMuller.Log[6]);
+        p = AddProduct(p, f, BoxMuller.Log[7]);
+        p = AddProduct(p, f, BoxMuller.Log[8]);
+        TVector e = TSimd.FromInteger(TSimd.SubtractBits(exponent, TSimd.CreateBits(24)));
         TVector y = TSimd.Add(
             TSimd.Multiply(TSimd.Multiply(p, f), z), TSimd.Multiply(TSimd.Create(BoxMuller.Ln2Low), e));
         y = TSimd.Subtract(y, TSimd.Multiply(TSimd.Create(0.5f), z));
@@ -99,8 +103,5 @@ internal static unsafe class SimdBoxMuller<TSimd, TVector>
         TSimd.Add(TSimd.Multiply(left, right), TSimd.Create(addend));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Upper(TVector words) => TSimd.And(TSimd.ShiftBitsRight(words, 8), TSimd.CreateBits(0xFFFFFF));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector SignOfBit1(TVector bits) => TSimd.ShiftBitsLeft(TSimd.And(bits, TSimd.CreateBits(2)), 30);
+    private static TVector Upper(TVector words) => TSimd.ShiftWordsRight(words, 8);
 }

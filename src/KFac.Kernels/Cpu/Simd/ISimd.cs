@@ -109,6 +109,9 @@ internal unsafe interface ISimd<TVector>
     /// <summary>Shifts in the sign of each 32-bit integer.</summary>
     static abstract TVector ShiftBitsRight(TVector value, int count);
 
+    /// <summary>Shifts in zeros.</summary>
+    static abstract TVector ShiftWordsRight(TVector value, int count);
+
     /// <summary>The numbers that the bits are as 32-bit integers.</summary>
     static abstract TVector FromInteger(TVector bits);
 

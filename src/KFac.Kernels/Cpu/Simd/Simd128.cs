@@ -142,6 +142,9 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
     public static Vector128<float> ShiftBitsRight(Vector128<float> value, int count) =>
         (value.AsInt32() >> count).AsSingle();
 
+    public static Vector128<float> ShiftWordsRight(Vector128<float> value, int count) =>
+        (value.AsInt32() >>> count).AsSingle();
+
     public static Vector128<float> FromInteger(Vector128<float> bits) => Vector128.ConvertToSingle(bits.AsInt32());
 
     public static Vector128<float> First(int count) =>

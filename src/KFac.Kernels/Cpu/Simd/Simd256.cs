@@ -109,6 +109,9 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
     public static Vector256<float> ShiftBitsRight(Vector256<float> value, int count) =>
         (value.AsInt32() >> count).AsSingle();
 
+    public static Vector256<float> ShiftWordsRight(Vector256<float> value, int count) =>
+        (value.AsInt32() >>> count).AsSingle();
+
     public static Vector256<float> FromInteger(Vector256<float> bits) => Vector256.ConvertToSingle(bits.AsInt32());
 
     public static Vector256<float> First(int count) =>

@@ -107,6 +107,9 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> ShiftBitsRight(Vector512<float> value, int count) =>
         (value.AsInt32() >> count).AsSingle();
 
+    public static Vector512<float> ShiftWordsRight(Vector512<float> value, int count) =>
+        (value.AsInt32() >>> count).AsSingle();
+
     public static Vector512<float> FromInteger(Vector512<float> bits) => Vector512.ConvertToSingle(bits.AsInt32());
 
     public static Vector512<float> First(int count) =>
