@@ -6,7 +6,7 @@ namespace KFac.Cli;
 
 /// <summary>Both factors of a convolution with as many output channels as input channels: A from its images, B from its output gradients.</summary>
 /// <remarks>The images have their channels last, as layers have them; the peer's have them first, as its layers do. Expand counts every product of two pixels that some pair of kernel elements needs once, which is the least without
-/// patches; reduce must read both inputs and write both factors.</remarks>
+/// patches and without transforms: through these a processor multiplies less, and its share of the limit may pass 100%. Reduce must read both inputs and write both factors.</remarks>
 internal sealed class ConvolutionCase : BenchCase
 {
     private readonly Arena _arena;

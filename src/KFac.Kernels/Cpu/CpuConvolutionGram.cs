@@ -3,9 +3,10 @@ using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary><see cref="ConvolutionGram"/> on the CPU, without patches: correlations of pixels for expand, window sums for reduce.</summary>
+/// <summary><see cref="ConvolutionGram"/> on the CPU, without patches: correlations of pixels, by lags or by spectra, for expand, window sums for reduce.</summary>
 /// <remarks>Memory: expand takes a copy of a few images of a group with their channels last, which stays in the cache while
-/// every lag reads it, and one factor of the group; images that lie so already are not copied. Reduce takes the [M, P] sums
+/// every lag reads it, and one factor of the group; images that lie so already are not copied. By spectra (<see cref="SpectralCorrelation"/>) it takes those of some images,
+/// no more than the images and the factor together. Reduce takes the [M, P] sums
 /// of one group.</remarks>
 internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolutionGramKernel
 {
@@ -53,6 +54,16 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
             var pixels = new StridedMatrix(group.X, group.PixelStride, 1);
             CpuGram.Accumulate(
                 device, new GramRows(pixels, images * group.Pixels, group.Channels, arguments.AppendOnes), arguments.Alpha, arguments.Beta, group.Gram, group.GramStride);
+            return;
+        }
+
+        if (SpectralCorrelation.TryRun(device, group, arguments.Alpha, arguments.Beta))
+        {
+            if (arguments.AppendOnes)
+            {
+                WriteOnes(arguments, group);
+            }
+
             return;
         }
 

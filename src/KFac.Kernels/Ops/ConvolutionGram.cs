@@ -11,7 +11,9 @@ namespace KFac.Kernels;
 /// must be symmetric and their lower triangles are what is read. C must not overlap X.
 /// </para>
 /// <para>
-/// Error per element: at most <c>γ(M·R + 6)·(|α|·|X̃|ᵀ|X̃| + |β·C|)</c> for expand; for reduce <see cref="Gram"/>'s bound. A NaN
+/// Error per element: at most <c>γ(M·R + 6)·(|α|·|X̃|ᵀ|X̃| + |β·C|)</c> for expand; for reduce <see cref="Gram"/>'s bound. With stride 1 a processor may expand through
+/// Fourier transforms of the images, which brings up to <c>27·γ(M + 200)·|α|·‖xᵢ‖·‖xⱼ‖</c> to elements of channels i and j, with the norms of these channels over all pixels:
+/// small beside the factor's diagonal, not beside elements that are much smaller than it. A NaN
 /// reaches every element that multiplies it with a pixel, and may reach those that multiply it with padding only; it stays
 /// out of all others.
 /// </para>

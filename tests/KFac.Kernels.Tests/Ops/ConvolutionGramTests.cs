@@ -240,7 +240,7 @@ public class ConvolutionGramTests
 
     /// <param name="values">[images, C·H·W].</param>
     /// <param name="gap">Elements between the rows of the matrix.</param>
-    private static GuardedMatrix<float> Images(
+    internal static GuardedMatrix<float> Images(
         DeviceStream stream, Arena arena, float[] values, ConvolutionShape shape, ConvolutionLayout layout, int gap)
     {
         if (layout == ConvolutionLayout.ChannelsFirst)
