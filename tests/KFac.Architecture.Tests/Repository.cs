@@ -1,3 +1,5 @@
+using KFac.Testing;
+
 namespace KFac.Architecture.Tests;
 
 /// <summary>The checkout that the tests were built from, and the order of its libraries.</summary>
@@ -12,7 +14,7 @@ internal static class Repository
         ["KFac.Cli"] = ["KFac.Nn", "KFac.Engine", "KFac.Kernels"],
     };
 
-    public static string Root { get; } = FindRoot();
+    public static string Root => RepositoryRoot.Path;
 
     /// <summary>Hand-written C# files below the given folders, relative to the root.</summary>
     public static IEnumerable<string> SourceFiles(params string[] folders) =>
@@ -21,15 +23,4 @@ internal static class Repository
             .Select(path => Path.GetRelativePath(Root, path).Replace('\\', '/'))
             .Where(static path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal);
-
-    private static string FindRoot()
-    {
-        DirectoryInfo? directory = new(AppContext.BaseDirectory);
-        while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "KFac.sln")))
-        {
-            directory = directory.Parent;
-        }
-
-        return directory?.FullName ?? throw new DirectoryNotFoundException($"There is no KFac.sln above {AppContext.BaseDirectory}.");
-    }
 }

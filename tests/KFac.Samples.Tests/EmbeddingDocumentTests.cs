@@ -1,3 +1,4 @@
+using KFac.Testing;
 using Xunit;
 
 namespace KFac.Samples.Tests;
@@ -5,15 +6,13 @@ namespace KFac.Samples.Tests;
 /// <summary>Every piece of C# in README.md and docs/EMBEDDING.md stands in a sample, which is compiled and run.</summary>
 public sealed class EmbeddingDocumentTests
 {
-    private static readonly string s_root = FindRoot();
-
     [Theory]
     [InlineData("README.md", 1)]
     [InlineData("docs/EMBEDDING.md", 6)]
     public void Code_of_a_document_stands_in_the_samples(string document, int atLeast)
     {
-        string[] samples = [.. Directory.EnumerateFiles(Path.Combine(s_root, "samples"), "*.cs", SearchOption.AllDirectories).Select(Read)];
-        List<string> blocks = Blocks(Read(Path.Combine(s_root, document)));
+        string[] samples = [.. Directory.EnumerateFiles(Path.Combine(RepositoryRoot.Path, "samples"), "*.cs", SearchOption.AllDirectories).Select(Read)];
+        List<string> blocks = Blocks(Read(Path.Combine(RepositoryRoot.Path, document)));
         Assert.True(blocks.Count >= atLeast, $"{document} has {blocks.Count} pieces of C#; wanted {atLeast} or more.");
         foreach (string block in blocks)
         {
@@ -28,8 +27,8 @@ public sealed class EmbeddingDocumentTests
     [Fact]
     public void Every_sample_is_named_in_the_document()
     {
-        string document = Read(Path.Combine(s_root, "docs/EMBEDDING.md"));
-        foreach (string sample in Directory.EnumerateDirectories(Path.Combine(s_root, "samples")).Select(static path => Path.GetFileName(path)))
+        string document = Read(Path.Combine(RepositoryRoot.Path, "docs/EMBEDDING.md"));
+        foreach (string sample in Directory.EnumerateDirectories(Path.Combine(RepositoryRoot.Path, "samples")).Select(static path => Path.GetFileName(path)))
         {
             Assert.Contains($"samples/{sample}", document, StringComparison.Ordinal);
         }
@@ -64,15 +63,4 @@ public sealed class EmbeddingDocumentTests
     }
 
     private static string Read(string path) => File.ReadAllText(path).ReplaceLineEndings("\n");
-
-    private static string FindRoot()
-    {
-        DirectoryInfo? directory = new(AppContext.BaseDirectory);
-        while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "KFac.sln")))
-        {
-            directory = directory.Parent;
-        }
-
-        return directory?.FullName ?? throw new DirectoryNotFoundException($"There is no KFac.sln above {AppContext.BaseDirectory}.");
-    }
 }

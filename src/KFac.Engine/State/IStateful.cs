@@ -12,7 +12,9 @@ public interface IStateful
 /// <summary>Saves, or restores in place, the state it is shown. Names are unique within one <see cref="IStateful"/>.</summary>
 public interface IStateVisitor
 {
-    /// <summary>A device vector.</summary>
+    /// <summary>A device vector; restoring overwrites its elements.</summary>
+    /// <param name="name">The same for saving and restoring.</param>
+    /// <param name="view">As long as when it was saved.</param>
     void Vector(string name, VectorView<float> view);
 
     /// <summary>A whole number.</summary>

@@ -13,19 +13,19 @@ internal static class HostProgram
     private const string CacheFolder = "tests/KFac.Testing/obj/host-execution";
 
     /// <summary>The program of the library's own kernels.</summary>
-    public static string ForLibrary() => Build(Path.Combine(Repository.Value, KernelFolder));
+    public static string ForLibrary() => Build(Path.Combine(RepositoryRoot.Path, KernelFolder));
 
     /// <summary>Path of the program of all kernels in <paramref name="kernelFolder"/>, built where it is not there yet.</summary>
     /// <exception cref="HostExecutionException">A source does not compile; the message has the compiler's words.</exception>
     public static string Build(string kernelFolder)
     {
         HostCompiler compiler = HostCompiler.Default ?? throw new InvalidOperationException(HostCompiler.Reason);
-        string cache = Path.Combine(Repository.Value, CacheFolder);
+        string cache = Path.Combine(RepositoryRoot.Path, CacheFolder);
         Directory.CreateDirectory(cache);
         using FileStream handle = Lock(Path.Combine(cache, "lock"));
 
-        string harness = Path.Combine(Repository.Value, HarnessFolder);
-        string library = Path.Combine(Repository.Value, KernelFolder);
+        string harness = Path.Combine(RepositoryRoot.Path, HarnessFolder);
+        string library = Path.Combine(RepositoryRoot.Path, KernelFolder);
         string[] headers = [.. Files(harness, "*.h"), .. Files(library, "*.cuh")];
         var objects = new SortedDictionary<string, Action>(StringComparer.Ordinal);
         foreach (string source in Files(harness, "*.cpp"))
@@ -50,8 +50,6 @@ internal static class HostProgram
             });
         return Link(compiler, cache, [.. objects.Keys]);
     }
-
-    private static Lazy<string> Repository { get; } = new(FindRepository);
 
     private static string Link(HostCompiler compiler, string cache, string[] objects)
     {
@@ -96,16 +94,5 @@ internal static class HostProgram
                 retry.WaitForNextTickAsync().AsTask().Wait();
             }
         }
-    }
-
-    private static string FindRepository()
-    {
-        DirectoryInfo? directory = new(AppContext.BaseDirectory);
-        while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "KFac.sln")))
-        {
-            directory = directory.Parent;
-        }
-
-        return directory?.FullName ?? throw new DirectoryNotFoundException($"There is no KFac.sln above {AppContext.BaseDirectory}.");
     }
 }
