@@ -16,6 +16,8 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
     /// <summary>Channels of a group from which on correlating pixels is faster than multiplying patches.</summary>
     private const int LeastChannels = 8;
 
+    private readonly CpuSegmentReduce _reduction = new(device);
+
     public void Expand(in ConvolutionGramArguments arguments)
     {
         for (int group = 0; group < arguments.Shape.Groups; group++)
@@ -117,7 +119,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         float factor = CpuSegmentReduce.Factor(arguments.Scale, arguments.Shape.Positions);
         using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
         float* sums = lease.As<float>();
-        SumWindows(group, factor, sums);
+        SumWindows(group, arguments.Scale, arguments.Shape.Positions, sums);
         if (arguments.AppendOnes)
         {
             for (int n = 0; n < images; n++)
@@ -137,7 +139,7 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         int patch = group.Width - 1;
         using ScratchLease lease = device.Scratch.Rent((long)images * group.Width * sizeof(float));
         float* sums = lease.As<float>();
-        SumWindows(group, 1, sums);
+        SumWindows(group, SharingScale.Sum, arguments.Shape.Positions, sums);
         float* last = group.Gram + (patch * group.GramStride);
         sums[patch] = (float)((long)images * arguments.Shape.Positions);
         for (int n = 1; n < images; n++)
@@ -155,9 +157,15 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
         }
     }
 
-    private void SumWindows(ConvolutionGroup group, float factor, float* sums)
+    /// <summary>Sums over the positions of each image, scaled; pixels that are patches are rows that are summed as they lie.</summary>
+    private void SumWindows(ConvolutionGroup group, SharingScale scale, int positions, float* sums)
     {
-        if (group.ChannelsLast)
+        float factor = CpuSegmentReduce.Factor(scale, positions);
+        if (group is { ChannelsLast: true, PixelsArePatches: true })
+        {
+            _reduction.Reduce(group.X, group.PixelStride, group.Channels, positions, scale, group.Images, sums, group.Width);
+        }
+        else if (group.ChannelsLast)
         {
             PixelWindowSums.Run(device, group, factor, sums, group.Width);
         }

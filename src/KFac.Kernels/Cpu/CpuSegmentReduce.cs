@@ -34,6 +34,11 @@ internal sealed unsafe class CpuSegmentReduce(CpuDevice device) : ISegmentReduce
         Run(new Job(x.Pointer, x.RowStride, y, ldy, segments, x.Columns, sharing, starts, scale), x.Rows, spread: false);
     }
 
+    /// <summary>As the others, for <paramref name="segments"/> examples of as many rows each.</summary>
+    /// <param name="x">Rows of <paramref name="columns"/> elements, <paramref name="ldx"/> apart.</param>
+    public void Reduce(float* x, long ldx, int columns, int sharing, SharingScale scale, int segments, float* y, long ldy) =>
+        Run(new Job(x, ldx, y, ldy, segments, columns, sharing, null, scale), segments * sharing, spread: false);
+
     public void Spread(MatrixView<float> y, int sharing, SegmentOffsets? offsets, SharingScale scale, MatrixView<float> x)
     {
         int* starts = offsets is null ? null : offsets.View.Pointer;
