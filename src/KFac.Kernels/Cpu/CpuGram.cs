@@ -2,7 +2,7 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="Gram"/> on the CPU: rows are reduced to a compact matrix first, and then only one triangle is computed.</summary>
 /// <remarks>Reducing streams X once; the compact matrix has as many rows as there are examples and stays in the cache where
-/// the batch is small. Without reduction X is read in place, and the column of ones is made while it is packed.</remarks>
+/// the batch is small. Many examples of few rows are reduced and multiplied block by block (<see cref="ReducedGram"/>). Without reduction X is read in place, and the column of ones is made while it is packed.</remarks>
 internal sealed unsafe class CpuGram(CpuDevice device) : IGramKernel
 {
     private readonly CpuSegmentReduce _reduction = new(device);
@@ -24,6 +24,12 @@ internal sealed unsafe class CpuGram(CpuDevice device) : IGramKernel
         }
 
         int segments = arguments.Offsets?.Segments ?? (x.Rows / arguments.Sharing);
+        if (arguments.Alpha != 0 && ReducedGram.Suits(x.Rows, segments, width))
+        {
+            ReducedGram.Accumulate(device, arguments, segments);
+            return;
+        }
+
         using ScratchLease lease = device.Scratch.Rent((long)segments * width * sizeof(float));
         float* reduced = lease.As<float>();
         _reduction.Reduce(x, arguments.Sharing, arguments.Offsets, arguments.Scale, segments, reduced, width);

@@ -72,6 +72,31 @@ public class GramTests
 
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Many_examples_of_few_rows_agree_with_float64(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        int[] ragged = [0, .. Enumerable.Range(1, 300).Select(static i => i + (i % 7 * (i % 3)))];
+        Array.Sort(ragged);
+        int[] widths = [47, 48, 65, 113, 399, 401];
+        for (int i = 0; i < widths.Length; i++)
+        {
+            (float alpha, float beta) = s_scalars[i % s_scalars.Length];
+            int width = widths[i];
+            if (!TestDevice.Affords(device, 300.0 * width * width))
+            {
+                continue;
+            }
+
+            var scale = (SharingScale)(i % 3);
+            new Case(Setting.Reduce, scale, i % 2 == 0, alpha, beta, width, SegmentReduceReference.UniformOffsets(256 + (i * 7), 1 + (i % 5))).Check(device, arena);
+            new Case(Setting.Ragged, scale, i % 2 == 1, alpha, beta, width, ragged).Check(device, arena);
+            arena.Reset();
+        }
+    }
+
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void A_few_rows_of_many_columns_agree_with_float64(string key)
     {
         using Device device = TestDevice.Open(key);

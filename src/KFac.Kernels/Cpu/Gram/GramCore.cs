@@ -84,8 +84,18 @@ internal static unsafe class GramCore
         int groups = GramTriangle<TTile, TSimd, TVector>.Groups(rows);
         var bands = new BandJob(device, rows, groups, chunks, 1, 0, lease.As<float>(), stride);
         device.Workers.Run(chunks * bands.Bands, &RunColumns<TTile, TSimd, TVector>, Unsafe.AsPointer(ref bands));
-        int tasks = rows.Width <= SerialSum ? 1 : (rows.Width + SumRows - 1) / SumRows;
-        var sum = new SumJob(lease.As<float>(), stride, rows.Width, tasks, chunks, alpha, beta, c, ldc);
+        SumChunks<TSimd, TVector>(device, lease.As<float>(), stride, rows.Width, chunks, alpha, beta, c, ldc);
+    }
+
+    /// <summary><c>C ← α·Σ partial + β·C</c>, in the order of the chunks, both triangles.</summary>
+    /// <param name="partial">Lower triangles of squares whose rows are <paramref name="stride"/> elements apart.</param>
+    public static void SumChunks<TSimd, TVector>(
+        CpuDevice device, float* partial, long stride, int width, int chunks, float alpha, float beta, float* c, long ldc)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int tasks = width <= SerialSum ? 1 : (width + SumRows - 1) / SumRows;
+        var sum = new SumJob(partial, stride, width, tasks, chunks, alpha, beta, c, ldc);
         device.Workers.Run(tasks, &RunSum<TSimd, TVector>, &sum);
     }
 

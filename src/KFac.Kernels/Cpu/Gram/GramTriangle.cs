@@ -59,24 +59,38 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
     {
         int size = rows.Width < WideColumns ? RowsOfNarrow : RowsOfWide;
         int start = GroupStart(rows, firstGroup);
+        long tiles = Tiles(rows, firstGroup, endGroup);
+        for (int first = 0; first < rows.Rows; first += size)
+        {
+            GramRows steps = rows.RowRange(first, Math.Min(size, rows.Rows - first));
+            int following = Math.Min(size, rows.Rows - first - steps.Rows);
+            var ahead = new LinesAhead(rows.X.From(first + steps.Rows, start), following, rows.Columns - start, tiles * steps.Rows);
+            MultiplyBlock(scratch, steps, firstGroup, endGroup, alpha, first == 0 ? beta : 1, c, ldc, ref ahead);
+        }
+    }
+
+    /// <summary>As <see cref="Multiply"/> for few rows, while other memory is fetched.</summary>
+    public static void MultiplyBlock(
+        float* scratch, GramRows rows, int firstGroup, int endGroup, float alpha, float beta, float* c, long ldc, ref LinesAhead ahead)
+    {
+        CopyStrip(scratch, rows);
+        var block = new Block(rows, scratch, alpha, beta, c, ldc);
+        for (int group = firstGroup; group < endGroup; group++)
+        {
+            block.Multiply(group, ref ahead);
+        }
+    }
+
+    /// <summary>Tiles of some groups; each has as many steps as there are rows.</summary>
+    public static long Tiles(GramRows rows, int firstGroup, int endGroup)
+    {
         long tiles = 0;
         for (int group = firstGroup; group < endGroup; group++)
         {
             tiles += (rows.Width - GroupStart(rows, group) + TTile.Rows - 1) / TTile.Rows;
         }
 
-        for (int first = 0; first < rows.Rows; first += size)
-        {
-            GramRows steps = rows.RowRange(first, Math.Min(size, rows.Rows - first));
-            int following = Math.Min(size, rows.Rows - first - steps.Rows);
-            var ahead = new LinesAhead(rows.X.From(first + steps.Rows, start), following, rows.Columns - start, tiles * steps.Rows);
-            CopyStrip(scratch, steps);
-            var block = new Block(steps, scratch, alpha, first == 0 ? beta : 1, c, ldc);
-            for (int group = firstGroup; group < endGroup; group++)
-            {
-                block.Multiply(group, ref ahead);
-            }
-        }
+        return tiles;
     }
 
     /// <summary>Columns of X that make whole vectors.</summary>
