@@ -2,7 +2,8 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="Convolution"/> on the CPU: products with pixels read where they lie, or with patches that are written a few rows
 /// at a time.</summary>
-/// <remarks>Pixels are read where they lie (<see cref="PixelProduct"/>, <see cref="PixelGradient"/>, <see cref="NarrowGradient"/>) except
+/// <remarks>Pixels are read where they lie (<see cref="PixelProduct"/>, <see cref="PixelGradient"/>), or, where there are few channels, from copies of a few
+/// lines with their padding (<see cref="NarrowProduct"/>, <see cref="NarrowGradient"/>), except
 /// where images are too narrow, and for weight gradients where channels are no whole vectors (<see cref="PatchProduct"/>,
 /// <see cref="PatchGradient"/>). The adjoint gathers: a pixel's gradient is a product with the patch of output gradients that meet it.
 /// With a stride, pixels are taken phase by phase (pixel modulo stride), since those of one phase meet the same kernel elements.</remarks>
@@ -92,7 +93,12 @@ internal sealed class CpuConvolution(CpuDevice device) : IConvolutionKernel
 
     private void Multiply(in PatchGrid grid, int images, in ConvolutionWeights weights, in PatchTarget target)
     {
-        if (PixelProduct.Suits(grid))
+        if (NarrowProduct.Suits(device, grid, weights, target))
+        {
+            var product = new NarrowProduct(device, grid, images, weights, target);
+            product.Run();
+        }
+        else if (PixelProduct.Suits(grid))
         {
             var product = new PixelProduct(device, grid, images, weights, target);
             product.Run();

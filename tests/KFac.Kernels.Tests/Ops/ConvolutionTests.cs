@@ -63,10 +63,17 @@ public sealed class ConvolutionTests
             new Case(small with { Channels = 2, Width = 9 }, size, 2, size % 2 == 0, 0, 0).Check(device, arena);
             new Case(small with { Channels = 16, Width = 8 }, size, 3, size % 2 == 1, 1, 0).Check(device, arena);
             new Case(small with { Channels = 3, Height = size, Width = 5 }, 32, 2, size % 2 == 0, 0.5f, 0).Check(device, arena);
+            new Case(small with { Channels = 3, Height = 4, Width = size }, size % 3 == 0 ? 48 : 16, 2, size % 2 == 0, 0, size % 2).Check(device, arena);
             arena.Reset();
         }
 
         new Case(small with { Channels = 520, Height = 2, Width = 4 }, 44, 2, false, 0, 1).Check(device, arena);
+
+        // Few channels to whole vectors of outputs: several chunks of lines, strides, spread kernels, and more elements than a tile has.
+        new Case(small with { Channels = 3, Height = 40, Width = 50 }, 16, 3, true, 0.5f, 1).Check(device, arena);
+        new Case(small with { Channels = 3, Height = 19, Width = 37, KernelHeight = 7, KernelWidth = 7, Stride = 2, Padding = 3 }, 64, 2, false, 1, 0).Check(device, arena);
+        new Case(small with { Channels = 5, Height = 23, Width = 9, KernelHeight = 5, KernelWidth = 4, Padding = 6 }, 16, 2, true, 0, 0).Check(device, arena);
+        new Case(small with { Channels = 4, Height = 21, Width = 33, KernelWidth = 1, Dilation = 2, Stride = 3 }, 32, 2, true, 0, 0).Check(device, arena);
 
         new Case(small with { Channels = 2, Height = 40, Width = 50 }, 3, 3, true, 0.5f, 1).Check(device, arena);
         new Case(small with { Channels = 31, Height = 9, Width = 23 }, 50, 2, true, 0, 1).Check(device, arena);

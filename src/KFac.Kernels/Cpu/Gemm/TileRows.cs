@@ -50,3 +50,8 @@ internal readonly struct NineRows : ITileRows
 {
     public static int Count => 9;
 }
+
+internal readonly struct SixteenRows : ITileRows
+{
+    public static int Count => 16;
+}
