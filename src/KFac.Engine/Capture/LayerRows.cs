@@ -23,6 +23,10 @@ public readonly record struct LayerRows(
     /// then. An id outside the weight is no input, and adds nothing to a factor.</summary>
     public VectorView<int> Tokens { get; init; }
 
+    /// <summary>Stands for the value of the forward pass that these rows, or the images of a convolution, are the whole of: inputs with the same
+    /// number in one capture are the same rows. Null where that is not known.</summary>
+    public int? Source { get; init; }
+
     /// <summary>The inputs of a lookup.</summary>
     /// <param name="tokens">[M·R], or [R_M] for ragged examples.</param>
     /// <param name="examples">M.</param>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KFac.Kernels;
 
 namespace KFac.Engine;
@@ -20,6 +21,10 @@ internal sealed class InputCollector(
     private readonly bool[] _seen = new bool[layers.Count];
     private readonly bool[] _byRows = new bool[layers.Count];
     private readonly DiagonalInputs?[] _diagonal = DiagonalInputs.Create(stream, layers, reduction);
+    private readonly SharedInputs _shared = new(layers, (left, right) => AreEqual(stream, factors[left].A, factors[right].A));
+
+    // Replayed work does not pass through this object, which then could not know which averages are one.
+    private readonly bool _shares = !stream.GainsByReplay && rows is null;
     private bool _accumulates;
     private double _keep;
 
@@ -31,6 +36,7 @@ internal sealed class InputCollector(
         Array.Clear(_seen);
         Array.Fill(_byRows, rows is not null);
         _accumulates = false;
+        _shared.Begin();
         foreach (DiagonalInputs? diagonal in _diagonal)
         {
             diagonal?.Clear();
@@ -61,7 +67,13 @@ internal sealed class InputCollector(
             _diagonal[layer]?.BeginUpdate(keep, factors[layer]);
         }
 
+        if (_shares)
+        {
+            _shared.BeginUpdate(keep);
+        }
+
         layers.Model.CaptureInputs(this);
+        _shared.EndUpdate();
         for (int layer = 0; rows is not null && layer < rows.Length; layer++)
         {
             factors[layer] = factors[layer] with { RowsOfA = rows[layer].Rows };
@@ -89,6 +101,10 @@ internal sealed class InputCollector(
         {
             _ = rows![layer].TryAdd(inputs, approximation, SharingScale.Mean);
         }
+        else if (_accumulates && _shares && _shared.CopyOf(layer) is >= 0 and int other)
+        {
+            Elementwise.Copy(stream, factors[other].A, factors[layer].A);
+        }
         else if (_accumulates)
         {
             double beta = _seen[layer] ? 1 : _keep;
@@ -97,13 +113,20 @@ internal sealed class InputCollector(
         }
         else
         {
-            guard.Search(layers[layer].Name, Quantity, inputs.Rows);
+            if (!_shared.Note(layer, inputs))
+            {
+                guard.Search(layers[layer].Name, Quantity, inputs.Rows);
+            }
+
             _counts[layer] += FactorMath.InputCount(inputs, approximation);
             _byRows[layer] = _byRows[layer] && rows![layer].Takes(inputs, approximation);
         }
 
         _seen[layer] = true;
     }
+
+    /// <summary>The averages may be others from now on.</summary>
+    public void Forget() => _shared.Forget();
 
     public void OutputGradients(int layer, in LayerRows rows) =>
         throw new InvalidOperationException("The model handed over output gradients where inputs were asked for.");
@@ -114,5 +137,15 @@ internal sealed class InputCollector(
         {
             diagonal?.Dispose();
         }
+    }
+
+    /// <summary>To the bit, as they are read by the host.</summary>
+    private static bool AreEqual(DeviceStream stream, MatrixView<float> left, MatrixView<float> right)
+    {
+        var values = new float[left.Rows * left.Columns];
+        var others = new float[values.Length];
+        stream.Download(left.AsVector(), values);
+        stream.Download(right.AsVector(), others);
+        return MemoryMarshal.AsBytes<float>(values).SequenceEqual(MemoryMarshal.AsBytes<float>(others));
     }
 }

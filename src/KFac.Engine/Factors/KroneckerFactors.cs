@@ -148,6 +148,7 @@ public sealed class KroneckerFactors : IStateful, IDisposable
     {
         ArgumentNullException.ThrowIfNull(visitor);
         visitor.Integer("factors.updates", ref _updates);
+        _inputs.Forget();
         for (int layer = 0; layer < _pairs.Length; layer++)
         {
             string name = _model.Layers[layer].Name;

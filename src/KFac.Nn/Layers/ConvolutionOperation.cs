@@ -68,7 +68,8 @@ internal sealed class ConvolutionOperation : TapeOperation
     {
         for (int group = 0; group < Layer.Options.Groups; group++)
         {
-            sink.Inputs(Layer.Parameter(group).Index, LayerRows.OfImages(Layer.InputOf(Input.Value, group), Shape));
+            LayerRows images = LayerRows.OfImages(Layer.InputOf(Input.Value, group), Shape);
+            sink.Inputs(Layer.Parameter(group).Index, images with { Source = Layer.Options.Groups == 1 ? Input.Id : null });
         }
     }
 }

@@ -37,7 +37,7 @@ internal sealed class LinearOperation : TapeOperation
     }
 
     protected internal override void CaptureInputs(ICaptureSink sink) =>
-        sink.Inputs(Parameter.Index, Input.ToLayerRows(Input.Value, seeds: 1, scale: 1f));
+        sink.Inputs(Parameter.Index, Input.ToLayerRows(Input.Value, seeds: 1, scale: 1f) with { Source = Input.Id });
 
     /// <summary>The rows that make the gradient are handed over only where the parameter is the weight itself.</summary>
     private void AddWeightGradients(BackwardPass pass, MatrixView<float> outputGradient)

@@ -66,6 +66,52 @@ public sealed class KroneckerFactorsTests : IDisposable
         }
     }
 
+    /// <summary>The second layer's inputs are those of the first in some passes; without <see cref="LayerRows.Source"/> nothing is shared. A pass in
+    /// which they differ parts the averages for good, a restored state is as good as one that was computed.</summary>
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(0.9, false)]
+    [InlineData(0.9, true)]
+    public void Layers_with_one_input_have_one_A_whether_it_is_shared_or_not(double m, bool restores)
+    {
+        DeviceStream stream = _device.DefaultStream;
+        var options = new FactorOptions { MovingAverage = m, Kind = CurvatureKind.ForwardOnly };
+        var model = new FakeModel(
+            new KroneckerLayer("first", 3, 4, HasBias: true), new KroneckerLayer("second", 3, 2, HasBias: true), new KroneckerLayer("third", 3, 2, HasBias: false));
+        using var shared = new KroneckerFactors(_device, model, options);
+        using var apart = new KroneckerFactors(_device, model, options);
+        for (int pass = 0; pass < 8; pass++)
+        {
+            LayerRows one = FakeModel.Rows(stream, _arena, 4, 2, 1, 3, (ulong)pass);
+            LayerRows other = pass is 3 or 4 ? FakeModel.Rows(stream, _arena, 4, 2, 1, 3, (ulong)(100 + pass)) : one;
+            (model.Inputs[0], model.Inputs[1], model.Inputs[2]) = ([one], [other], [one]);
+            apart.Update(s_key);
+            model.Inputs[0] = [one with { Source = 1 }];
+            model.Inputs[1] = [other with { Source = pass is 3 or 4 ? 2 : 1 }];
+            model.Inputs[2] = [one with { Source = 1 }];
+            shared.Update(s_key);
+            if (restores)
+            {
+                shared.VisitState(new NothingVisitor());
+            }
+
+            Assert.Equal(ReadAll(apart), ReadAll(shared));
+        }
+    }
+
+    [Fact]
+    public void One_search_finds_what_is_not_finite_in_an_input_of_two_layers()
+    {
+        DeviceStream stream = _device.DefaultStream;
+        var model = new FakeModel(new KroneckerLayer("first", 3, 4, HasBias: true), new KroneckerLayer("second", 3, 2, HasBias: true));
+        LayerRows rows = FakeModel.Rows(stream, _arena, 4, 2, 1, 3, 1) with { Source = 1 };
+        (model.Inputs[0], model.Inputs[1]) = ([rows], [rows]);
+        Elementwise.Fill(stream, float.NaN, rows.Rows.Slice(5, 1, 1, 1));
+        using var factors = new KroneckerFactors(_device, model, new FactorOptions { Kind = CurvatureKind.ForwardOnly });
+        NonFiniteCaptureException error = Assert.Throws<NonFiniteCaptureException>(() => factors.Update(s_key));
+        Assert.Equal(("first", 5L, 1L), (error.Layer, error.Row, error.Column));
+    }
+
     [Fact]
     public void Samples_divide_B_and_a_mean_reduced_loss_divides_it_by_its_terms()
     {
@@ -297,4 +343,20 @@ public sealed class KroneckerFactorsTests : IDisposable
     private void AssertClose(MatrixView<float> actual, double[] expected, string what) =>
         ErrorBound.AssertWithinAndSharp(
             _device.Read(actual), expected, DeviceMatrix.RelativeToLargest(expected, ErrorBound.Gamma(60)), what);
+
+    /// <summary>Restores what is there.</summary>
+    private sealed class NothingVisitor : IStateVisitor
+    {
+        public void Vector(string name, VectorView<float> view)
+        {
+        }
+
+        public void Integer(string name, ref long value)
+        {
+        }
+
+        public void Real(string name, ref double value)
+        {
+        }
+    }
 }
