@@ -100,10 +100,29 @@ internal static unsafe class GemmBlock<TTile>
         MultiplyDiagonal(last, steps, alpha, panelA, beta, c, ldc, ref ahead);
     }
 
-    /// <summary>As <c>Multiply</c> with rows of A that lie in memory row by row and are not packed, at least half a tile of them.</summary>
-    /// <param name="a">Rows <paramref name="strideA"/> elements apart.</param>
+    /// <inheritdoc cref="MultiplyRows(int, int, int, float, float*, long, float*, float, float*, long, ref LinesAhead)"/>
     public static void MultiplyRows(
         int rows, int columns, int steps, float alpha, float* a, long strideA, float* panelB, float beta, float* c, long ldc)
+    {
+        LinesAhead none = default;
+        MultiplyRows(rows, columns, steps, alpha, a, strideA, panelB, beta, c, ldc, ref none);
+    }
+
+    /// <summary>As <c>Multiply</c> with rows of A that lie in memory row by row and are not packed, at least half a tile of them.</summary>
+    /// <param name="a">Rows <paramref name="strideA"/> elements apart.</param>
+    /// <param name="ahead">Fetched meanwhile.</param>
+    public static void MultiplyRows(
+        int rows,
+        int columns,
+        int steps,
+        float alpha,
+        float* a,
+        long strideA,
+        float* panelB,
+        float beta,
+        float* c,
+        long ldc,
+        ref LinesAhead ahead)
     {
         int vectors = (columns + VectorLength - 1) / VectorLength;
         for (int row = 0; row < rows;)
@@ -111,7 +130,12 @@ internal static unsafe class GemmBlock<TTile>
             int tileRows = rows - row > TTile.Rows / 2 && rows >= TTile.Rows ? TTile.Rows : TTile.Rows / 2;
             int first = Math.Min(row, rows - tileRows);
             float* tileA = a + (first * strideA);
-            if (first == row && columns == vectors * VectorLength)
+            if (first == row && columns == vectors * VectorLength && !ahead.IsDone)
+            {
+                var target = new TileTarget(alpha, beta, c + (row * ldc), ldc);
+                TTile.MultiplyRowsFetching(tileRows, vectors, steps, tileA, strideA, panelB, TTile.Columns, target, ref ahead);
+            }
+            else if (first == row && columns == vectors * VectorLength)
             {
                 TTile.MultiplyRows(
                     tileRows, vectors, steps, tileA, strideA, panelB, TTile.Columns, alpha, beta, c + (row * ldc), ldc);
