@@ -103,6 +103,14 @@ internal static unsafe class ImageSpectrum
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
+        if (axis.Points == 1)
+        {
+            float* point = source + axis.Gather[0];
+            new Span<float>(point, Lanes).CopyTo(new Span<float>(target, Lanes));
+            new Span<float>(point + Lanes, Lanes).CopyTo(new Span<float>(target + imaginary, Lanes));
+            return;
+        }
+
         (int first, int second) = axis.Length;
         SmallDft.Run<TSimd, TVector>(second, new DftLines(source, axis.Gather, between, axis.Between, 1, Lanes, first));
         SmallDft.Run<TSimd, TVector>(first, new DftLines(between, axis.Across, target, axis.Scatter, stride, imaginary, second));

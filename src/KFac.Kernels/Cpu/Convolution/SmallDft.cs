@@ -32,45 +32,47 @@ internal static unsafe class SmallDft
     {
         for (int lane = 0; lane < ImageSpectrum.Lanes; lane += TSimd.Count)
         {
-            var some = new DftLines(lines.Source + lane, lines.Gather, lines.Target + lane, lines.Scatter, lines.Stride, lines.Imaginary, lines.Count);
             switch (points)
             {
                 case 1:
-                    Loop<Dft1<TSimd, TVector>, TSimd, TVector>(some);
+                    Loop<Dft1<TSimd, TVector>, TSimd, TVector>(lines, lane);
                     break;
                 case 2:
-                    Loop<Dft2<TSimd, TVector>, TSimd, TVector>(some);
+                    Loop<Dft2<TSimd, TVector>, TSimd, TVector>(lines, lane);
                     break;
                 case 3:
-                    Loop<Dft3<TSimd, TVector>, TSimd, TVector>(some);
+                    Loop<Dft3<TSimd, TVector>, TSimd, TVector>(lines, lane);
                     break;
                 case 4:
-                    Loop<Dft4<TSimd, TVector>, TSimd, TVector>(some);
+                    Loop<Dft4<TSimd, TVector>, TSimd, TVector>(lines, lane);
                     break;
                 case 5:
-                    Loop<Dft5<TSimd, TVector>, TSimd, TVector>(some);
+                    Loop<Dft5<TSimd, TVector>, TSimd, TVector>(lines, lane);
                     break;
                 case 8:
-                    Loop<Dft8<TSimd, TVector>, TSimd, TVector>(some);
+                    Loop<Dft8<TSimd, TVector>, TSimd, TVector>(lines, lane);
                     break;
                 default:
-                    Loop<Dft9<TSimd, TVector>, TSimd, TVector>(some);
+                    Loop<Dft9<TSimd, TVector>, TSimd, TVector>(lines, lane);
                     break;
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Loop<TDft, TSimd, TVector>(DftLines lines)
+    private static void Loop<TDft, TSimd, TVector>(in DftLines lines, int lane)
         where TDft : struct, ISmallDft
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
+        float* source = lines.Source + lane;
+        float* target = lines.Target + lane;
         int* gather = lines.Gather;
         int* scatter = lines.Scatter;
+        (long stride, long imaginary) = (lines.Stride, lines.Imaginary);
         for (int line = lines.Count; line > 0; line--)
         {
-            TDft.Transform(new DftPorts(lines.Source, gather, lines.Target, scatter, lines.Stride, lines.Imaginary));
+            TDft.Transform(new DftPorts(source, gather, target, scatter, stride, imaginary));
             gather += TDft.Points;
             scatter += TDft.Points;
         }

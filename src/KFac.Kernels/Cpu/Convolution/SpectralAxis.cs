@@ -86,7 +86,8 @@ internal readonly unsafe struct SpectralAxis
 
     public static long Bytes(ConvolutionAxis axis)
     {
-        long waves = ((2L * axis.Kernel) - 1) * ((TransformLength.Longest * 3 / 2) + 1);
+        // An even number, so that what follows lies as pointers must.
+        long waves = 2L * axis.Kernel * ((TransformLength.Longest * 3 / 2) + 2);
         return MostParts(axis) * (sizeof(AxisPart) + (((4L * TransformLength.Longest) + waves) * sizeof(float)));
     }
 
