@@ -292,7 +292,7 @@ public sealed class BenchCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("kfac: Required command", "bench")]
+    [InlineData("kfac bench: Required command was not provided.", "bench")]
     [InlineData("'table9' is neither", "bench", "table9")]
     [InlineData("kfac bench factors: --shape is '3,4'; wanted three whole numbers", "bench", "factors", "--shape", "3,4")]
     [InlineData("--shape is '1,0,2'; wanted", "bench", "factors", "--shape", "2,3,4", "--shape", "1,0,2")]

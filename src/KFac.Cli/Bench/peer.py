@@ -349,7 +349,8 @@ class Step:
     @torch.no_grad()
     def update_inverses(self):
         for layer, (a, b) in enumerate(self.factors):
-            pi = ((a.trace() / len(a)) / (b.trace() / len(b)).clamp_min(1e-30)).sqrt()
+            # A layer whose units are all silent has a factor of zeros.
+            pi = ((a.trace() / len(a)).clamp_min(1e-12) / (b.trace() / len(b)).clamp_min(1e-12)).sqrt()
             self.inverses[layer] = damped_inverse(a, pi * 0.1), damped_inverse(b, 0.1 / pi)
 
     def sgd(self):
