@@ -4,9 +4,10 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>The spectra of one image in sixteen of its channels.</summary>
 /// <remarks>
-/// Everything is done to vectors of channels. Two rows of pixels are the real and the imaginary part of one complex transform, whose sum and difference with its
-/// reflection are twice the transforms of both; the factor 2 stays. Then columns are transformed, one column frequency after the other,
-/// straight into the spectra's memory. A transform is that of its two coprime factors one after the other, with tables for what lies where.
+/// Everything is done to vectors of channels. Two rows of pixels are the real and the imaginary part of one complex transform,
+/// whose sum and difference with its reflection are twice the transforms of both; the factor 2 stays. Then columns are transformed,
+/// one column frequency after the other, straight into the spectra's memory. A transform is that of its two coprime factors one
+/// after the other, with tables for what lies where.
 /// </remarks>
 internal static unsafe class ImageSpectrum
 {

@@ -1,7 +1,8 @@
 namespace KFac.Kernels.Cpu;
 
 /// <summary>An interval of an axis whose autocorrelation is taken by a transform, and the transform's tables.</summary>
-/// <remarks>A circular transform of at least as many points as the interval has, and its largest lag more, gives the autocorrelation with zeros around the interval.</remarks>
+/// <remarks>A circular transform of at least as many points as the interval has, and its largest lag more, gives the
+/// autocorrelation with zeros around the interval.</remarks>
 internal unsafe struct AxisPart
 {
     /// <summary>The interval's pixels, the end excluded.</summary>
@@ -39,11 +40,12 @@ internal unsafe struct AxisPart
 
 /// <summary>An axis of a convolution with stride 1, as sums and differences of autocorrelations.</summary>
 /// <remarks>
-/// Let z be zero outside of the image, and element a meet pixel <c>o + g(a)</c> at output o, <c>g(a) = a·dilation − padding</c>. Were there outputs
-/// without end, the sum over o of z(o + g(a))·z(o + g(b)) would be the autocorrelation at lag g(b) − g(a). Outputs before 0 are too many: at
-/// o = −t both pixels are below max(g(a), g(b)), and all pairs of that lag inside of the interval from 0 to there are met so. So what is
-/// too much is the autocorrelation of that interval, where g(a) and g(b) are above 0; and likewise at the other end. Over
-/// two axes the sums multiply: a block of the Gram matrix is a sum of autocorrelations of rectangles, at its one lag: the image, less strips, plus corners.
+/// Let z be zero outside of the image, and element a meet pixel <c>o + g(a)</c> at output o, <c>g(a) = a·dilation − padding</c>.
+/// Were there outputs without end, the sum over o of z(o + g(a))·z(o + g(b)) would be the autocorrelation at lag g(b) − g(a).
+/// Outputs before 0 are too many: at o = −t both pixels are below max(g(a), g(b)), and all pairs of that lag inside of the interval
+/// from 0 to there are met so. So what is too much is the autocorrelation of that interval, where g(a) and g(b) are above 0; and
+/// likewise at the other end. Over two axes the sums multiply: a block of the Gram matrix is a sum of autocorrelations of
+/// rectangles, at its one lag: the image, less strips, plus corners.
 /// </remarks>
 internal readonly unsafe struct SpectralAxis
 {

@@ -3,7 +3,8 @@ using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>Makes a Gram matrix of the autocorrelations of rectangles: element ((i, a), (j, b)) is a sum of some of them at lag b − a in (i, j).</summary>
+/// <summary>Makes a Gram matrix of the autocorrelations of rectangles: element ((i, a), (j, b)) is a sum of some of them at
+/// lag b − a in (i, j).</summary>
 /// <remarks>A task writes the lower triangle's rows of sixteen channels i, and mirrors them. For each channel and tile it adds the parts of the
 /// autocorrelations, then makes the sums of every pair of kernel elements for a row of channels j, which go to every k_h·k_w-th column.</remarks>
 internal static unsafe class SpectralBlocks
@@ -62,7 +63,8 @@ internal static unsafe class SpectralBlocks
                 for (int t = 0; t < list[0]; t++)
                 {
                     int row = down[t / acrossTerms], column = across[t % acrossTerms];
-                    int quantity = Quantity(Math.Max(row, ~row), Math.Max(column, ~column), (b / KernelWidth) - (a / KernelWidth), (b % KernelWidth) - (a % KernelWidth));
+                    int quantity = Quantity(
+                        Math.Max(row, ~row), Math.Max(column, ~column), (b / KernelWidth) - (a / KernelWidth), (b % KernelWidth) - (a % KernelWidth));
                     list[t + 1] = (row ^ column) < 0 ? ~quantity : quantity;
                 }
             }

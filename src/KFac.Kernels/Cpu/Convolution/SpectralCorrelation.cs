@@ -5,19 +5,22 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>The Gram matrix of a convolution's patches through discrete Fourier transforms, for stride 1.</summary>
 /// <remarks>
-/// The block of kernel elements a and b is <c>Σ z(p + a)·z(p + b)ᵀ</c> over output positions p, z being the channels of a pixel. Over all p it would be the
-/// autocorrelation of the images with zeros around them, at lag b − a; outputs end, and what is too much are autocorrelations of strips along
-/// the borders (<see cref="SpectralAxis"/>). All of them come from spectra ẑ(f) of images and strips: the cross-spectrum <c>Σ ẑ(f)·ẑ(f)ᴴ</c>, summed over images, is the transform of
-/// the autocorrelation, of which only the kernel's lags are taken back. With n² frequencies this takes <c>¾·n²</c> multiply-adds for every image and pair of channels, and about
-/// 3·n more for the borders, where <see cref="LagCorrelation"/> takes one for every pixel and each of 13 lags of a 3×3 kernel. n is little more than the side of
-/// an image and the largest lag: 36 for 32 (and 34), 18 for 16, 10 for 8.
+/// The block of kernel elements a and b is <c>Σ z(p + a)·z(p + b)ᵀ</c> over output positions p, z being the channels of a pixel.
+/// Over all p it would be the autocorrelation of the images with zeros around them, at lag b − a; outputs end, and what is too much
+/// are autocorrelations of strips along the borders (<see cref="SpectralAxis"/>). All of them come from spectra ẑ(f) of images and
+/// strips: the cross-spectrum <c>Σ ẑ(f)·ẑ(f)ᴴ</c>, summed over images, is the transform of the autocorrelation, of which only the
+/// kernel's lags are taken back. With n² frequencies this takes <c>¾·n²</c> multiply-adds for every image and pair of channels, and
+/// about 3·n more for the borders, where <see cref="LagCorrelation"/> takes one for every pixel and each of 13 lags of a 3×3
+/// kernel. n is little more than the side of an image and the largest lag: 36 for 32 (and 34), 18 for 16, 10 for 8.
 /// <para>
-/// Images are transformed some at a time (<see cref="ImageSpectrum"/>), so that their spectra are no larger than the images themselves; then blocks of
-/// channels are multiplied, frequency after frequency (<see cref="SpectrumProducts"/>), and at the end the Gram matrix is put together (<see cref="SpectralBlocks"/>).
+/// Images are transformed some at a time (<see cref="ImageSpectrum"/>), so that their spectra are no larger than the images
+/// themselves; then blocks of channels are multiplied, frequency after frequency (<see cref="SpectrumProducts"/>), and at the end
+/// the Gram matrix is put together (<see cref="SpectralBlocks"/>).
 /// </para>
 /// <para>
-/// What is subtracted is a part of what it is subtracted from, and Parseval's equation bounds every sum of products by the norms of its channels: the error is
-/// small beside <c>‖zᵢ‖·‖zⱼ‖</c>, not beside each element. Measured against float64, over images with large means and channels of 10⁻³ times the others: 2·10⁻⁷ of that, as by <see cref="LagCorrelation"/>.
+/// What is subtracted is a part of what it is subtracted from, and Parseval's equation bounds every sum of products by the norms of
+/// its channels: the error is small beside <c>‖zᵢ‖·‖zⱼ‖</c>, not beside each element. Measured against float64, over images with
+/// large means and channels of 10⁻³ times the others: 2·10⁻⁷ of that, as by <see cref="LagCorrelation"/>.
 /// </para>
 /// </remarks>
 internal static unsafe class SpectralCorrelation
@@ -31,7 +34,8 @@ internal static unsafe class SpectralCorrelation
     /// <summary>Time of transforming a complex number, in multiply-adds of a product.</summary>
     private const double TransformCost = 128;
 
-    /// <summary>Time of a multiply-add of <see cref="LagCorrelation"/>, of which borders are small products, in multiply-adds of a long one.</summary>
+    /// <summary>Time of a multiply-add of <see cref="LagCorrelation"/>, of which borders are small products, in multiply-adds of a
+    /// long one.</summary>
     private const double DirectCost = 1.2;
 
     /// <summary><c>gram ← α·X̃ᵀX̃ + β·gram</c>, without appended ones, where this is the faster way.</summary>
@@ -129,7 +133,8 @@ internal static unsafe class SpectralCorrelation
             if (!group.ChannelsLast)
             {
                 float* last = (float*)(lease.As<byte>() + work);
-                PanelTranspose<TSimd, TVector>.Run(last, ImageSpectrum.Lanes, group.Pixels, channels, new StridedMatrix(pixels, 1, group.ChannelStride));
+                var planes = new StridedMatrix(pixels, 1, group.ChannelStride);
+                PanelTranspose<TSimd, TVector>.Run(last, ImageSpectrum.Lanes, group.Pixels, channels, planes);
                 pixels = last;
                 stride = ImageSpectrum.Lanes;
             }

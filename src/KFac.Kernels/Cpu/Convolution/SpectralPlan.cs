@@ -2,9 +2,10 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>What is transformed and multiplied: the parts of both axes, the spectra of their rectangles, blocks of channels.</summary>
 /// <remarks>
-/// The images are real, so half of the frequencies along the columns will do, and where such a frequency is its own conjugate, half of those along the rows.
-/// Spectra are sorted by column frequency; those of one make a group: for each part of the rows the frequencies along them.
-/// In memory they lie <c>[spectrum][block of channels][image][re, im][channel of the block]</c>, so that a product of two blocks reads both in order.
+/// The images are real, so half of the frequencies along the columns will do, and where such a frequency is its own conjugate, half
+/// of those along the rows. Spectra are sorted by column frequency; those of one make a group: for each part of the rows the
+/// frequencies along them. In memory they lie <c>[spectrum][block of channels][image][re, im][channel of the block]</c>, so that a
+/// product of two blocks reads both in order.
 /// </remarks>
 internal readonly unsafe struct SpectralPlan
 {

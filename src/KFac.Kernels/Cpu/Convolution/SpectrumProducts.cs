@@ -3,13 +3,14 @@ using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>From spectra of images to autocorrelations at the lags of a kernel: cross-spectra of channels, and their inverse transform where it is wanted.</summary>
+/// <summary>From spectra of images to autocorrelations at the lags of a kernel: cross-spectra of channels, and their inverse
+/// transform where it is wanted.</summary>
 /// <remarks>
-/// A task takes a pair of blocks of channels and some groups of spectra. It multiplies a few spectra at a time over the images, which gives
-/// cross-spectra A + iB that stay in the second-level cache, and adds these up over a group with the cosines and sines of each lag of rows,
-/// <c>Σ A cos, Σ A sin, Σ B cos, Σ B sin</c>. When the group is complete, they are added to the autocorrelations with the cosines and sines of the lags of columns:
-/// <c>R(l) = 1/n Σ_f (A cos ω·f·l + B sin ω·f·l)</c>. So the cross-spectra are never stored as a whole. The lower triangle is computed for every lag,
-/// <c>R(l)(j, i) = R(−l)(i, j)</c>.
+/// A task takes a pair of blocks of channels and some groups of spectra. It multiplies a few spectra at a time over the images,
+/// which gives cross-spectra A + iB that stay in the second-level cache, and adds these up over a group with the cosines and sines
+/// of each lag of rows, <c>Σ A cos, Σ A sin, Σ B cos, Σ B sin</c>. When the group is complete, they are added to the
+/// autocorrelations with the cosines and sines of the lags of columns: <c>R(l) = 1/n Σ_f (A cos ω·f·l + B sin ω·f·l)</c>. So the
+/// cross-spectra are never stored as a whole. The lower triangle is computed for every lag, <c>R(l)(j, i) = R(−l)(i, j)</c>.
 /// </remarks>
 internal static unsafe class SpectrumProducts
 {
@@ -206,8 +207,9 @@ internal static unsafe class SpectrumProducts
                 for (int output = 0; output < outputs; output += PixelTile<TSimd, TVector>.MostRows)
                 {
                     int rows = Math.Min(PixelTile<TSimd, TVector>.MostRows, outputs - output);
+                    float* sums = target + ((long)output * _elements) + element;
                     PixelTile<TSimd, TVector>.Multiply(
-                        rows, vectors, lines, waves + (output * stride), stride, source + element, beta, target + ((long)output * _elements) + element, _elements);
+                        rows, vectors, lines, waves + (output * stride), stride, source + element, beta, sums, _elements);
                 }
             }
         }

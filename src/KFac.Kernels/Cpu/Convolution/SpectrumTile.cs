@@ -5,8 +5,9 @@ namespace KFac.Kernels.Cpu;
 /// <summary>A register tile of a cross-spectrum: four channels by one or two vectors of channels, summed over images.</summary>
 /// <remarks>
 /// <c>S = Σ x·conj(y) = A + iB</c> takes three real products instead of four: <c>P₁ = Σ x.re·y.re</c>, <c>P₂ = Σ x.im·y.im</c>,
-/// <c>P₃ = Σ (x.re + x.im)·(y.re − y.im)</c>, <c>A = P₁ + P₂</c>, <c>B = P₃ − P₁ + P₂</c>. Sums and differences of operands are left to units that multiply-adds
-/// don't need. With two vectors of 16 elements the 24 sums leave just enough registers for the operands.
+/// <c>P₃ = Σ (x.re + x.im)·(y.re − y.im)</c>, <c>A = P₁ + P₂</c>, <c>B = P₃ − P₁ + P₂</c>. Sums and differences of operands are
+/// left to units that multiply-adds don't need. With two vectors of 16 elements the 24 sums leave just enough registers for the
+/// operands.
 /// </remarks>
 internal static unsafe class SpectrumTile<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>

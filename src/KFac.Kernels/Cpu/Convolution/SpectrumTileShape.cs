@@ -1,6 +1,7 @@
 namespace KFac.Kernels.Cpu;
 
-/// <summary>The elements of a pair of blocks of channels that are computed: all, or those of a symmetric block left of its diagonal in whole vectors, row after row without gaps.</summary>
+/// <summary>The elements of a pair of blocks of channels that are computed: all, or those of a symmetric block left of its diagonal
+/// in whole vectors, row after row without gaps.</summary>
 internal readonly struct SpectrumTileShape
 {
     private const int Lanes = ImageSpectrum.Lanes;
