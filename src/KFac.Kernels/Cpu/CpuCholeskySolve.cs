@@ -9,6 +9,8 @@ namespace KFac.Kernels.Cpu;
 /// <remarks>Items are spread over the threads by <see cref="SizedBatch"/>, vectors in even groups.</remarks>
 internal sealed unsafe class CpuCholeskySolve(CpuDevice device) : ICholeskySolveKernel
 {
+    public bool PaysForFewVectors => true;
+
     public void Factor(ReadOnlySpan<CholeskySolveItem> items, VectorView<int> status, InversePrecision precision)
     {
         if (precision == InversePrecision.Double)

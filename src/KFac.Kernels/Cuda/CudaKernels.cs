@@ -32,6 +32,7 @@ internal static class CudaKernels
         Fixup = new CudaFixup(stream),
         Pooling = new CudaPooling(stream),
         Cholesky = new CudaCholesky(stream),
+        CholeskySolve = new CudaCholeskySolve(stream),
         DampedInverse = new CudaDampedInverse(stream),
         DualInverse = new CudaDualInverse(stream),
         SymmetricEigen = new CudaSymmetricEigen(stream),

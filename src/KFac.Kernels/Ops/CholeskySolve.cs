@@ -21,21 +21,19 @@ public readonly record struct CholeskySolveItem(MatrixView<float> Matrix, float 
 /// Error: <c>‖result − V(A + λI)⁻¹‖ ≤ c·n·ε·κ·‖V‖·‖(A + λI)⁻¹‖</c>, κ the condition number of A + λI, ε of float32: that of the explicit inverse. The
 /// inverted diagonal blocks add terms in <c>κ(L_jj) ≤ √κ</c> only. Factoring in float64 succeeds beyond <c>κ = 1/ε</c>; the factor is rounded to float32.
 /// </para>
-/// <para>
-/// GPUs don't offer it: a solve is a chain of 2n/Block products of which each has K·Block elements. For the few rows where it pays
-/// these are far too small to fill a GPU, while a product with the inverse is one launch.
-/// </para>
 /// </remarks>
 public static class CholeskySolve
 {
     /// <summary>Columns of a block.</summary>
     public const int Block = 48;
 
-    /// <summary>Whether the stream's device has the operation; without it the inverse itself does as well.</summary>
-    public static bool IsOffered(DeviceStream stream)
+    /// <summary>Whether the stream's device gains by it where few vectors meet each inverse. A GPU has the operation, so that factors move
+    /// between devices, and does not: a solve is a chain of 2n/Block products of K·Block elements each, far too small to fill it, while a product with the
+    /// inverse is one launch.</summary>
+    public static bool PaysForFewVectors(DeviceStream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        return stream.Kernels.CholeskySolve is not null;
+        return stream.Kernels.CholeskySolve is { PaysForFewVectors: true };
     }
 
     /// <summary>Elements of the factor of an n×n matrix, <c>N·(N + Block)</c>.</summary>
@@ -101,6 +99,9 @@ public static class CholeskySolve
 /// <summary>A device's implementation of <see cref="CholeskySolve"/>.</summary>
 internal interface ICholeskySolveKernel
 {
+    /// <inheritdoc cref="CholeskySolve.PaysForFewVectors"/>
+    bool PaysForFewVectors { get; }
+
     void Factor(ReadOnlySpan<CholeskySolveItem> items, VectorView<int> status, InversePrecision precision);
 
     /// <summary>The result is not empty.</summary>

@@ -1,0 +1,134 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace KFac.Kernels.Cuda;
+
+/// <summary><see cref="CholeskySolve"/> on the GPU: cholesky_factor.cu, where all matrices take a step of 48 columns together, and
+/// cholesky_solve.cu, one launch.</summary>
+/// <remarks>Items are taken in groups of at most <see cref="CholeskyFactorItems.Length"/>, which is what one kernel's arguments hold. A group takes
+/// three launches for every 48 rows of its largest matrix.</remarks>
+internal sealed unsafe class CudaCholeskySolve(CudaStream stream) : ICholeskySolveKernel
+{
+    private const string FactorModule = "cholesky_factor";
+    private const string SolveModule = "cholesky_solve";
+    private const int FactorThreads = 256;
+    private const int SolveVectors = 16;
+    private const int SolveThreads = 192;
+
+    private static readonly KernelNames s_float = new("float");
+    private static readonly KernelNames s_double = new("double");
+
+    public bool PaysForFewVectors => false;
+
+    public void Factor(ReadOnlySpan<CholeskySolveItem> items, VectorView<int> status, InversePrecision precision)
+    {
+        for (int first = 0; first < items.Length; first += CholeskyFactorItems.Length)
+        {
+            int count = Math.Min(CholeskyFactorItems.Length, items.Length - first);
+            FactorGroup(items.Slice(first, count), status.Slice(first, count), precision == InversePrecision.Double);
+        }
+    }
+
+    public void Apply(MatrixSide side, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result)
+    {
+        var arguments = new CholeskySolveArguments(side == MatrixSide.Left, factor, v, result);
+        stream.Queue.Launch(SolveModule, "cholesky_solve", LaunchShape.Row(LaunchShape.Cover(arguments.Vectors, SolveVectors), SolveThreads), arguments);
+    }
+
+    private static int Triangle(int blocks) => checked(blocks * (blocks + 1) / 2);
+
+    private void FactorGroup(ReadOnlySpan<CholeskySolveItem> items, VectorView<int> status, bool isDouble)
+    {
+        using CudaScratch.Scope scope = stream.Scratch.Open();
+        CholeskyFactorArguments arguments = default;
+        int blocks = 0;
+        for (int i = 0; i < items.Length; i++)
+        {
+            int own = LaunchShape.Cover(items[i].Matrix.Rows, CholeskySolve.Block);
+            long size = (long)own * CholeskySolve.Block;
+            nint work = scope.Take(size * size * (isDouble ? sizeof(double) : sizeof(float)));
+            arguments.Items[i] = new CholeskyFactorItem(items[i], work, (nint)(status.Pointer + i));
+            blocks = Math.Max(blocks, own);
+        }
+
+        FactorGroup(arguments, items.Length, blocks, isDouble ? s_double : s_float);
+    }
+
+    private void FactorGroup(CholeskyFactorArguments arguments, int items, int blocks, KernelNames names)
+    {
+        var perTile = new LaunchShape(Math.Max(1, Triangle(blocks)), items, 1, FactorThreads);
+        stream.Queue.Launch(FactorModule, names.Load, perTile, arguments);
+        for (arguments.Step = 0; arguments.Step < blocks; arguments.Step++)
+        {
+            int behind = blocks - arguments.Step - 1;
+            stream.Queue.Launch(FactorModule, names.Pivot, LaunchShape.Row(items, FactorThreads), arguments);
+            if (behind > 0)
+            {
+                stream.Queue.Launch(FactorModule, names.Panel, new LaunchShape(behind, items, 1, FactorThreads), arguments);
+                stream.Queue.Launch(FactorModule, names.Update, new LaunchShape(Triangle(behind), items, 1, FactorThreads), arguments);
+            }
+        }
+
+        stream.Queue.Launch(FactorModule, names.Store, perTile, arguments);
+    }
+
+    private sealed class KernelNames(string type)
+    {
+        public string Load { get; } = $"factor_load_{type}";
+
+        public string Pivot { get; } = $"factor_pivot_{type}";
+
+        public string Panel { get; } = $"factor_panel_{type}";
+
+        public string Update { get; } = $"factor_update_{type}";
+
+        public string Store { get; } = $"factor_store_{type}";
+    }
+}
+
+/// <summary>Mirrors <c>CholeskyFactorItem</c> of cholesky_factor.cu.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal readonly unsafe struct CholeskyFactorItem(CholeskySolveItem item, nint work, nint status)
+{
+    public readonly nint Matrix = (nint)item.Matrix.Pointer;
+    public readonly nint Factor = (nint)item.Factor.Pointer;
+    public readonly nint Work = work;
+    public readonly nint Status = status;
+    public readonly long MatrixStride = item.Matrix.RowStride;
+    public readonly int Size = item.Matrix.Rows;
+    public readonly float Damping = item.Damping;
+}
+
+/// <summary>The items of one group.</summary>
+[InlineArray(Length)]
+internal struct CholeskyFactorItems
+{
+    public const int Length = 32;
+
+    private CholeskyFactorItem _first;
+}
+
+/// <summary>Mirrors <c>CholeskyFactorArguments</c> of cholesky_factor.cu.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct CholeskyFactorArguments
+{
+    public CholeskyFactorItems Items;
+    public int Step;
+    private readonly int _padding;
+}
+
+/// <summary>Mirrors <c>CholeskySolveArguments</c> of cholesky_solve.cu.</summary>
+/// <param name="isLeft">Whether the vectors are columns.</param>
+[StructLayout(LayoutKind.Sequential)]
+internal readonly unsafe struct CholeskySolveArguments(bool isLeft, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result)
+{
+    public readonly nint Factor = (nint)factor.Pointer;
+    public readonly nint V = (nint)v.Pointer;
+    public readonly nint Result = (nint)result.Pointer;
+    public readonly long VStride = isLeft ? 1 : v.RowStride;
+    public readonly long VStep = isLeft ? v.RowStride : 1;
+    public readonly long ResultStride = isLeft ? 1 : result.RowStride;
+    public readonly long ResultStep = isLeft ? result.RowStride : 1;
+    public readonly int Size = isLeft ? v.Rows : v.Columns;
+    public readonly int Vectors = isLeft ? v.Columns : v.Rows;
+}
