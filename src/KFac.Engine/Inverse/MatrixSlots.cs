@@ -14,13 +14,17 @@ internal sealed class MatrixSlots(DeviceStream stream, Arena arena, int[] widths
     private readonly bool[] _isPendingFactor = new bool[widths.Length];
     private readonly long[] _isFactor = new long[widths.Length];
 
-    /// <summary>Whether the device keeps Cholesky factors, and is meant to.</summary>
-    private readonly bool _isOffered = mayFactor && CholeskySolve.IsOffered(stream);
+    /// <summary>Whether the device gains by Cholesky factors, and is meant to keep them.</summary>
+    private readonly bool _mayChoose = mayFactor && CholeskySolve.PaysForFewVectors(stream);
+
+    /// <summary>By slot, a Cholesky factor that a checkpoint of another device brought to one that itself keeps inverses, and has no room for
+    /// factors. Always at one place, so that <see cref="Mark"/> stands for it.</summary>
+    private readonly VectorView<float>[] _restored = new VectorView<float>[widths.Length];
 
     /// <summary>Chooses what the slot's next inverse is made of.</summary>
     /// <param name="uses">Gradients that it will be applied to.</param>
     /// <param name="vectors">In each of them.</param>
-    public void Choose(int slot, long uses, long vectors) => _isPendingFactor[slot] = _isOffered && SolveCost.Pays(widths[slot], uses * vectors);
+    public void Choose(int slot, long uses, long vectors) => _isPendingFactor[slot] = _mayChoose && SolveCost.Pays(widths[slot], uses * vectors);
 
     /// <summary>Whether the slot's next inverse is a Cholesky factor.</summary>
     public bool IsPendingFactor(int slot) => _isPendingFactor[slot];
@@ -51,7 +55,7 @@ internal sealed class MatrixSlots(DeviceStream stream, Arena arena, int[] widths
     {
         if (_isFactor[slot] != 0)
         {
-            CholeskySolve.Apply(stream, side, Factor(_inUse[slot], slot), v, result);
+            CholeskySolve.Apply(stream, side, FactorInUse(slot), v, result);
             return;
         }
 
@@ -63,7 +67,7 @@ internal sealed class MatrixSlots(DeviceStream stream, Arena arena, int[] widths
     /// <summary>Stands for where the slot's inverse lies, and for its form.</summary>
     public ulong Mark(int slot) => (_swapped[slot] ? 1UL : 0) | (_isFactor[slot] != 0 ? 2UL : 0);
 
-    /// <exception cref="NotSupportedException">A Cholesky factor is restored to a device that cannot apply it.</exception>
+    /// <summary>Visits the inverse in use. A Cholesky factor is restored to any device, and applied until the next inverse takes its place.</summary>
     public void VisitState(int slot, IStateVisitor visitor, string name)
     {
         if (mayFactor)
@@ -77,19 +81,18 @@ internal sealed class MatrixSlots(DeviceStream stream, Arena arena, int[] widths
             return;
         }
 
-        if (!_isOffered)
+        if (!_mayChoose && _restored[slot].Length == 0)
         {
-            throw new NotSupportedException(
-                $"The state holds a Cholesky factor for '{name}', which device '{stream.Device.Name}' does not apply; wanted the kind of device that it was saved on.");
+            _restored[slot] = arena.Vector<float>(CholeskySolve.FactorLength(widths[slot]));
         }
 
-        visitor.Vector(name, Factor(_inUse[slot], slot));
+        visitor.Vector(name, FactorInUse(slot));
     }
 
     private static VectorView<float>[] Allocate(DeviceStream stream, Arena arena, int[] widths, bool mayFactor)
     {
         var memory = new VectorView<float>[widths.Length];
-        bool factors = mayFactor && CholeskySolve.IsOffered(stream);
+        bool factors = mayFactor && CholeskySolve.PaysForFewVectors(stream);
         for (int slot = 0; slot < memory.Length; slot++)
         {
             int width = widths[slot];
@@ -102,6 +105,8 @@ internal sealed class MatrixSlots(DeviceStream stream, Arena arena, int[] widths
 
     private MatrixView<float> Inverse(VectorView<float> memory, int slot) =>
         memory.Slice(0, widths[slot] * widths[slot]).AsMatrix(widths[slot], widths[slot]);
+
+    private VectorView<float> FactorInUse(int slot) => _mayChoose ? Factor(_inUse[slot], slot) : _restored[slot];
 
     private VectorView<float> Factor(VectorView<float> memory, int slot) => memory.Slice(0, CholeskySolve.FactorLength(widths[slot]));
 }

@@ -47,7 +47,7 @@ public sealed record KfacOptions : FactorOptions
     public bool DualInverses { get; init; } = true;
 
     /// <summary>Whether factors that few vectors meet between two inversions are factored, not inverted, and solved with
-    /// (<see cref="CholeskySolve"/>). The update is the same up to rounding.</summary>
+    /// (<see cref="CholeskySolve"/>), where the device gains by it. The update is the same up to rounding.</summary>
     public bool CholeskySolves { get; init; } = true;
 
     /// <summary>Seed of the Monte-Carlo samples; step k draws from a sequence of its own.</summary>

@@ -27,9 +27,9 @@ public static class CholeskySolve
     /// <summary>Columns of a block.</summary>
     public const int Block = 48;
 
-    /// <summary>Whether the stream's device gains by it where few vectors meet each inverse. A GPU has the operation, so that factors move
-    /// between devices, and does not: a solve is a chain of 2n/Block products of K·Block elements each, far too small to fill it, while a product with the
-    /// inverse is one launch.</summary>
+    /// <summary>Whether the stream's device gains by it where few vectors meet each inverse.</summary>
+    /// <remarks>A GPU does not, and has the operation so that factors move between devices: a solve is a chain of 2n/Block products of which each
+    /// has K·Block elements, far too small to fill it, while a product with the inverse is one launch that does.</remarks>
     public static bool PaysForFewVectors(DeviceStream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);

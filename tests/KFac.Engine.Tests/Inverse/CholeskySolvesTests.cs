@@ -142,6 +142,44 @@ public sealed class CholeskySolvesTests : IDisposable
         Assert.Equal(parameters.Values, again.Values);
     }
 
+    /// <summary>A GPU keeps inverses itself, and goes on with the factor of a checkpoint until its first one.</summary>
+    [SkippableFact]
+    public void A_factor_moves_to_a_gpu_and_back()
+    {
+        using Device gpu = TestDevice.Open(TestDevice.CudaHost);
+        using var arena = new Arena(gpu);
+        using KroneckerInverses saved = Create(DampingStyle.PerFactor, 0.1, uses: 1);
+        saved.Update([new KroneckerPair(Spd(Inputs, 1), Spd(Outputs, 2))]);
+        float[] expected = Apply(saved);
+        var state = new MemoryState(_device);
+        state.Save(saved);
+
+        using KroneckerInverses restored = Create(gpu, DampingStyle.PerFactor, 0.1, uses: 1);
+        ulong? before = restored.Mark;
+        state.Restore(restored, gpu);
+        Assert.NotEqual(before, restored.Mark);
+        AssertUpdates("restored");
+
+        var moved = new MemoryState(gpu);
+        moved.Save(restored);
+        using KroneckerInverses back = Create(DampingStyle.PerFactor, 0.1, uses: 1);
+        moved.Restore(back, _device);
+        Assert.Equal(expected, Apply(back));
+
+        ulong? asFactor = restored.Mark;
+        restored.Update([new KroneckerPair(
+            arena.Upload(Inputs, Inputs, DeviceMatrix.Spd(Inputs, 1)), arena.Upload(Outputs, Outputs, DeviceMatrix.Spd(Outputs, 2)))]);
+        Assert.NotEqual(asFactor, restored.Mark);
+        AssertUpdates("inverse");
+        Assert.Empty(_events);
+
+        void AssertUpdates(string what)
+        {
+            double[] reference = TestData.ToDouble(expected);
+            ErrorBound.AssertWithinAndSharp(Apply(restored, gpu, arena), reference, DeviceMatrix.RelativeToLargest(reference, 1e-5), what);
+        }
+    }
+
     [Fact]
     public void A_number_of_uses_below_one_is_refused() =>
         Assert.Throws<ArgumentException>(() => new InverseOptions { Uses = 0 }.Validate());
@@ -166,19 +204,23 @@ public sealed class CholeskySolvesTests : IDisposable
         }
     }
 
-    private KroneckerInverses Create(DampingStyle style, double damping, int? uses) => KroneckerInverses.Create(
-        _device,
+    private KroneckerInverses Create(DampingStyle style, double damping, int? uses) => Create(_device, style, damping, uses);
+
+    private KroneckerInverses Create(Device device, DampingStyle style, double damping, int? uses) => KroneckerInverses.Create(
+        device,
         [new KroneckerLayer("layer", Inputs, Outputs, HasBias: false)],
         new InverseOptions { Style = style, Damping = damping, Uses = uses, OnEvent = _events.Add });
 
     private MatrixView<float> Spd(int n, ulong seed) => _arena.Upload(n, n, DeviceMatrix.Spd(n, seed));
 
-    private float[] Apply(KroneckerInverses inverses)
+    private float[] Apply(KroneckerInverses inverses) => Apply(inverses, _device, _arena);
+
+    private static float[] Apply(KroneckerInverses inverses, Device device, Arena arena)
     {
-        MatrixView<float> gradient = _arena.Upload(Outputs, Inputs, TestData.Uniform(Outputs * Inputs, 3));
-        MatrixView<float> update = _arena.Matrix<float>(Outputs, Inputs);
+        MatrixView<float> gradient = arena.Upload(Outputs, Inputs, TestData.Uniform(Outputs * Inputs, 3));
+        MatrixView<float> update = arena.Matrix<float>(Outputs, Inputs);
         inverses.Apply(0, gradient, update);
-        return _device.Read(update);
+        return device.Read(update);
     }
 
     private float[] ApplyRows(KroneckerInverses inverses)

@@ -7,6 +7,7 @@ internal sealed class MemoryState(Device device) : IStateVisitor
 {
     private readonly Dictionary<string, object> _values = [];
     private bool _restores;
+    private Device? _target;
 
     public IReadOnlyCollection<string> Names => _values.Keys;
 
@@ -17,8 +18,10 @@ internal sealed class MemoryState(Device device) : IStateVisitor
         stateful.VisitState(this);
     }
 
-    public void Restore(IStateful stateful)
+    /// <param name="onto">The device to restore to; null for the one that the state was saved on.</param>
+    public void Restore(IStateful stateful, Device? onto = null)
     {
+        _target = onto;
         _restores = true;
         stateful.VisitState(this);
     }
@@ -27,7 +30,7 @@ internal sealed class MemoryState(Device device) : IStateVisitor
     {
         if (_restores)
         {
-            device.DefaultStream.Upload<float>((float[])_values[name], view);
+            (_target ?? device).DefaultStream.Upload<float>((float[])_values[name], view);
         }
         else
         {

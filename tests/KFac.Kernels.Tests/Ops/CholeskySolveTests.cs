@@ -98,31 +98,70 @@ public sealed class CholeskySolveTests
         }
     }
 
+    /// <summary>The factor's layout is the contract's: what one device factored another applies.</summary>
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void AFactorMovesBetweenDevices(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        using Device other = TestDevice.OpenDefault();
+        using var otherArena = new Arena(other);
+        foreach (int n in new[] { 49, 150 })
+        {
+            const int k = 19;
+            float[] matrix = SymmetricMatrices.PositiveDefinite(n, 12);
+            VectorView<float> here = Factor(device, arena, matrix, n, Damping);
+            VectorView<float> there = Factor(other, otherArena, matrix, n, Damping);
+            float[] v = TestData.Uniform(k * n, 13);
+            foreach (MatrixSide side in Enum.GetValues<MatrixSide>())
+            {
+                double[] expected = Product(side, Reference.DampedInverse.Run(TestData.ToDouble(matrix), n, Damping), v, n, k);
+                double[] tolerance = [.. Enumerable.Repeat(Tolerance(n, 0.5, 5.25), expected.Length)];
+                ErrorBound.AssertWithinAndSharp(
+                    Apply(device, arena, side, Moved(other, there, arena), v, n, k), expected, tolerance, $"{side}, n = {n}, factored on the CPU");
+                ErrorBound.AssertWithinAndSharp(
+                    Apply(other, otherArena, side, Moved(device, here, otherArena), v, n, k), expected, tolerance, $"{side}, n = {n}, applied on the CPU");
+            }
+        }
+
+        static VectorView<float> Moved(Device from, VectorView<float> factor, Arena to)
+        {
+            var values = new float[factor.Length];
+            from.DefaultStream.Download(factor, values);
+            VectorView<float> moved = to.Vector<float>(values.Length);
+            to.Device.DefaultStream.Upload<float>(values, moved);
+            return moved;
+        }
+    }
+
     [SkippableTheory(typeof(KernelMissingException))]
     [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
     public void OneFailingItemLeavesTheOthersAlone(string key)
     {
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
-        int[] sizes = [5, 130, 0, 64, 300, 1, 96];
+        int[] sizes = [5, 130, 0, 64, 300, 1, 96, .. Enumerable.Repeat(3, 30)];  // more than a launch takes
         float[][] matrices = [.. sizes.Select(n => SymmetricMatrices.PositiveDefinite(n, 2))];
         matrices[1][(70 * 130) + 70] = -3;
         matrices[3][(40 * 64) + 11] = float.NaN;
+        matrices[^1][8] = -1;
         foreach (InversePrecision precision in Enum.GetValues<InversePrecision>())
         {
             var status = new GuardedMatrix<int>(device.DefaultStream, arena, 1, sizes.Length);
             CholeskySolveItem[] items = [.. sizes.Select((n, i) => Item(device, arena, matrices[i], n, 0.5f))];
             CholeskySolve.Factor(device.DefaultStream, items, status.View.AsVector(), precision);
-            Assert.Equal([0, 71, 0, 41, 0, 0, 0], status.Read());
+            Assert.Equal([0, 71, 0, 41, 0, 0, 0, .. Enumerable.Repeat(0, 29), 3], status.Read());
             status.AssertGuards();
         }
     }
 
-    [Fact]
-    public void DoubleSucceedsWhereSingleFails()
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void DoubleSucceedsWhereSingleFails(string key)
     {
         const int n = 120;
-        using Device device = TestDevice.OpenDefault();
+        using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         var matrix = new float[n * n];
         Array.Fill(matrix, 1f);
@@ -134,10 +173,11 @@ public sealed class CholeskySolveTests
         Assert.Equal(0, device.DefaultStream.Read(status));
     }
 
-    [Fact]
-    public void AReciprocalBeyondTheRangeOfFloatIsReported()
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void AReciprocalBeyondTheRangeOfFloatIsReported(string key)
     {
-        using Device device = TestDevice.OpenDefault();
+        using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         VectorView<int> status = arena.Vector<int>(1);
         foreach (InversePrecision precision in Enum.GetValues<InversePrecision>())
@@ -147,11 +187,12 @@ public sealed class CholeskySolveTests
         }
     }
 
-    [Fact]
-    public void InPlaceIsTheSame()
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void InPlaceIsTheSame(string key)
     {
         const int n = 150;
-        using Device device = TestDevice.OpenDefault();
+        using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         VectorView<float> factor = Factor(device, arena, SymmetricMatrices.PositiveDefinite(n, 3), n, Damping);
         float[] values = TestData.Uniform(70 * n, 4);
