@@ -17,9 +17,7 @@ internal sealed class FactorInverses : KroneckerInverses
 {
     private readonly FactorSlots _slots;
     private readonly SlotFactors _factors;
-    private readonly DiagonalFactor?[] _diagonals;
-    private readonly MatrixSlots _matrices;
-    private readonly DualSlots _dual;
+    private readonly SlotInverses _inverses;
     private readonly SlotInversion _inversion;
     private readonly long[] _isGood;
     private readonly VectorView<float> _scratch;
@@ -30,51 +28,23 @@ internal sealed class FactorInverses : KroneckerInverses
     {
         _slots = new FactorSlots(layers, options.Style);
         int slots = _slots.Count;
-        _diagonals = new DiagonalFactor?[slots];
         _isGood = new long[slots];
         _scratch = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
-        _dual = new DualSlots(stream, [.. Enumerable.Range(0, slots).Select(_slots.WidthOf)]);
-        _factors = new SlotFactors(stream, Arena, layers, _slots, _dual, options);
-        int[] matrixWidths = [.. Enumerable.Range(0, slots).Select(slot => _slots.IsDiagonal(slot) ? 0 : _slots.WidthOf(slot))];
-        _matrices = new MatrixSlots(stream, Arena, matrixWidths, options.Uses is not null);
-        _inversion = new SlotInversion(stream, Arena, _matrices, _dual, _factors.Dampings, _isGood);
-        for (int slot = 0; slot < slots; slot++)
-        {
-            if (_slots.IsDiagonal(slot))
-            {
-                int columns = layers[_slots.LayerOf(slot)].FactorInputWidth;
-                _diagonals[slot] = new DiagonalFactor(stream, Arena, _slots.WidthOf(slot), columns);
-            }
-        }
+        _inverses = new SlotInverses(stream, Arena, layers, _slots, options);
+        _factors = new SlotFactors(stream, Arena, layers, _slots, _inverses.Dual, options);
+        _inversion = new SlotInversion(stream, Arena, _inverses.Matrices, _inverses.Dual, _factors.Dampings, _isGood);
     }
 
-    internal override ulong? Mark
-    {
-        get
-        {
-            ulong mark = 0;
-            for (int slot = 0; slot < _slots.Count; slot++)
-            {
-                if (_dual.IsInUse(slot))
-                {
-                    return null;
-                }
-
-                mark = StepRecorder.Mix(mark, _diagonals[slot]?.Mark ?? _matrices.Mark(slot));
-            }
-
-            return mark;
-        }
-    }
+    internal override ulong? Mark => _inverses.Mark;
 
     private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors, ReadOnlySpan<int> rows)
     {
         _factors.Load(factors);
-        ChooseForms(rows);
+        _inverses.ChooseForms(rows);
         _inversion.Clear();
         for (int slot = 0; slot < _slots.Count; slot++)
         {
-            if (_diagonals[slot] is { } diagonal)
+            if (_inverses.DiagonalOf(slot) is { } diagonal)
             {
                 InvertDiagonal(slot, diagonal, factors[_slots.LayerOf(slot)].B);
             }
@@ -98,10 +68,10 @@ internal sealed class FactorInverses : KroneckerInverses
         if (_slots.HasB(layer))
         {
             left = MatrixIn(_scratch, gradient.Rows, gradient.Columns);
-            Multiply(MatrixSide.Left, slot + 1, gradient, left);
+            _inverses.Multiply(MatrixSide.Left, slot + 1, gradient, left);
         }
 
-        Multiply(MatrixSide.Right, slot, left, update);
+        _inverses.Multiply(MatrixSide.Right, slot, left, update);
     }
 
     private protected override void ApplyRowsCore(
@@ -109,10 +79,10 @@ internal sealed class FactorInverses : KroneckerInverses
     {
         int slot = _slots.OfA(layer);
         (MatrixView<float> left, MatrixView<float> right) = RowsIn(_scratch, layer, outputGradients, inputs);
-        Multiply(MatrixSide.Right, slot, inputs, right);
+        _inverses.Multiply(MatrixSide.Right, slot, inputs, right);
         if (_slots.HasB(layer))
         {
-            Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
+            _inverses.Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
         }
 
         Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, left, right, 0, update);
@@ -143,21 +113,11 @@ internal sealed class FactorInverses : KroneckerInverses
         {
             string name = $"{(_slots.IsA(slot) ? "a" : "b")}.{Layers[_slots.LayerOf(slot)].Name}";
             visitor.Integer($"inverses.good.{name}", ref _isGood[slot]);
-            if (_diagonals[slot] is { } diagonal)
-            {
-                diagonal.VisitState(visitor, $"inverses.{name}");
-                continue;
-            }
-
-            _matrices.VisitState(slot, visitor, $"inverses.{name}");
-            if (Options.AcceptsRows)
-            {
-                _dual.VisitState(slot, visitor, $"inverses.dual.{name}");
-            }
+            _inverses.VisitState(slot, visitor, name);
         }
     }
 
-    private protected override void DisposeCore() => _dual.Dispose();
+    private protected override void DisposeCore() => _inverses.Dispose();
 
     /// <summary>Where preconditioned rows lie: <c>L = G·B⁻¹</c>, which is G itself without B, and <c>R = X·A⁻¹</c>.</summary>
     private (MatrixView<float> Left, MatrixView<float> Right) RowsIn(
@@ -166,23 +126,6 @@ internal sealed class FactorInverses : KroneckerInverses
         (int rows, int outputs) = (inputs.Rows, outputGradients.Columns);
         MatrixView<float> right = MatrixIn(memory, rows, inputs.Columns);
         return (_slots.HasB(layer) ? memory.Slice(rows * inputs.Columns, rows * outputs).AsMatrix(rows, outputs) : outputGradients, right);
-    }
-
-    /// <summary>Multiplies by a slot's inverse, <c>(factor + λI)⁻¹·v</c> or <c>v·(factor + λI)⁻¹</c>.</summary>
-    private void Multiply(MatrixSide side, int slot, MatrixView<float> v, MatrixView<float> result)
-    {
-        if (_dual.TryApply(slot, side, v, result))
-        {
-            return;
-        }
-
-        if (_diagonals[slot] is { } diagonal)
-        {
-            diagonal.Apply(v, result);
-            return;
-        }
-
-        _matrices.Multiply(slot, side, v, result);
     }
 
     /// <summary>Inverts, and tries again what failed.</summary>
@@ -205,23 +148,6 @@ internal sealed class FactorInverses : KroneckerInverses
         foreach (int slot in _inversion.Pending)
         {
             GiveUp(slot);
-        }
-    }
-
-    /// <summary>Chooses between inverse and Cholesky factor for each slot, by the vectors that will meet it.</summary>
-    /// <param name="rows">By layer, rows that the next gradients have; 0, or none at all, where they are matrices.</param>
-    private void ChooseForms(ReadOnlySpan<int> rows)
-    {
-        for (int slot = 0; slot < _slots.Count; slot++)
-        {
-            int layer = _slots.LayerOf(slot);
-            int vectors = rows.IsEmpty ? 0 : rows[layer];
-            if (vectors == 0)
-            {
-                vectors = _slots.IsA(slot) ? Layers[layer].OutputWidth : Layers[layer].FactorInputWidth;
-            }
-
-            _matrices.Choose(slot, Options.Uses ?? 0, vectors);
         }
     }
 
@@ -254,21 +180,15 @@ internal sealed class FactorInverses : KroneckerInverses
         }
     }
 
-    /// <summary>Keeps the last good inverse, or without one <c>I/(tr/n + λ)</c>; 0 where the trace is not finite, so that the
-    /// layer stands still until its factor is usable.</summary>
+    /// <summary>Keeps the last good inverse, or without one <c>I/(tr/n + λ)</c>.</summary>
     private void GiveUp(int slot)
     {
         bool keep = _isGood[slot] != 0;
         Record(
             _slots.LayerOf(slot), _slots.IsA(slot) ? "A" : "B", keep ? NumericalEventKind.KeptLastInverse : NumericalEventKind.UsedScaledIdentity);
-        if (!keep && _diagonals[slot] is { } diagonal)
+        if (!keep)
         {
-            diagonal.StandIn(_factors.MeanOf(slot) + _factors.Dampings[slot]);
-        }
-        else if (!keep)
-        {
-            double scale = 1 / (_factors.MeanOf(slot) + _factors.Dampings[slot]);
-            _matrices.StandIn(slot, double.IsFinite(scale) ? (float)scale : 0);
+            _inverses.StandIn(slot, _factors.MeanOf(slot) + _factors.Dampings[slot]);
         }
     }
 }

@@ -12,6 +12,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
 {
     private readonly NumericalEventLog _log;
     private readonly int[] _mostRows;
+    private readonly InverseArguments _arguments;
     private VectorView<float> _product;
     private long _updates;
 
@@ -21,6 +22,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         Layers = layers;
         Options = options;
         Arena = new Arena(stream.Device);
+        _arguments = new InverseArguments(layers, options);
         _log = new NumericalEventLog(layers, options.OnEvent);
         _mostRows = [.. layers.Select(layer => RowCost.MostRows(options.Style, layer))];
     }
@@ -58,24 +60,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     /// What is expected changes what is fast, not what is right.</param>
     internal void Update(ReadOnlySpan<KroneckerPair> factors, ReadOnlySpan<int> rows)
     {
-        if (factors.Length != Layers.Count)
-        {
-            throw new ArgumentException($"There are {factors.Length} pairs of factors; wanted one for each of {Layers.Count} layers.");
-        }
-
-        for (int layer = 0; layer < factors.Length; layer++)
-        {
-            CheckFactor(factors[layer].A, factors[layer].RowsOfA, Layers[layer].FactorInputWidth, "A", layer);
-            if (Layers[layer].HasDiagonalOutput)
-            {
-                CheckDiagonal(factors[layer], layer);
-            }
-            else if (Options.Style != DampingStyle.InputOnly)
-            {
-                CheckFactor(factors[layer].B, factors[layer].RowsOfB, Layers[layer].OutputWidth, "B", layer);
-            }
-        }
-
+        _arguments.CheckFactors(factors);
         UpdateCore(factors, rows);
         _updates++;
     }
@@ -88,13 +73,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     public void Apply(int layer, MatrixView<float> gradient, MatrixView<float> update)
     {
         CheckReady(layer);
-        KroneckerLayer description = Layers[layer];
-        if (gradient.Rows != description.OutputWidth || gradient.Columns != description.FactorInputWidth)
-        {
-            throw new ArgumentException(
-                $"The gradient of layer '{description.Name}' is {gradient}; wanted {description.OutputWidth}×{description.FactorInputWidth}.");
-        }
-
+        _arguments.CheckGradient(layer, gradient);
         ApplyCore(layer, gradient, update);
     }
 
@@ -111,16 +90,8 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update)
     {
         CheckReady(layer);
-        KroneckerLayer description = Layers[layer];
-        if (outputGradients.Rows != inputs.Rows
-            || outputGradients.Columns != description.OutputWidth
-            || inputs.Columns != description.FactorInputWidth)
-        {
-            throw new ArgumentException(
-                $"The rows of layer '{description.Name}' are {outputGradients} and {inputs}; wanted equally many of widths {description.OutputWidth} and {description.FactorInputWidth}.");
-        }
-
-        if (inputs.Rows <= _mostRows[layer] && !description.HasDiagonalOutput)
+        _arguments.CheckRows(layer, outputGradients, inputs);
+        if (inputs.Rows <= _mostRows[layer] && !Layers[layer].HasDiagonalOutput)
         {
             ApplyRowsCore(layer, outputGradients, inputs, scale, update);
             return;
@@ -144,8 +115,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     /// which this takes less time.</summary>
     public int MostRows(int layer)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(layer);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, Layers.Count);
+        _arguments.CheckLayer(layer);
         return _mostRows[layer];
     }
 
@@ -243,40 +213,10 @@ public abstract class KroneckerInverses : IStateful, IDisposable
 
     private void CheckReady(int layer)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(layer);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, Layers.Count);
+        _arguments.CheckLayer(layer);
         if (_updates == 0)
         {
             throw new InvalidOperationException("There are no inverses before the first update.");
-        }
-    }
-
-    private void CheckFactor(MatrixView<float> matrix, in FactorRows rows, int width, string factor, int layer)
-    {
-        if (rows.AreGiven)
-        {
-            if (!Options.AcceptsRows || rows.Rows.Columns != width || !double.IsFinite(rows.Weight))
-            {
-                throw new ArgumentException(
-                    $"Factor {factor} of layer '{Layers[layer].Name}' is given by {rows.Rows} rows of weight {rows.Weight}; wanted width {width}, a finite weight, and AcceptsRows among the options.");
-            }
-
-            return;
-        }
-
-        if (matrix.Rows != width || matrix.Columns != width)
-        {
-            throw new ArgumentException($"Factor {factor} of layer '{Layers[layer].Name}' is {matrix}; wanted {width}×{width}.");
-        }
-    }
-
-    private void CheckDiagonal(in KroneckerPair pair, int layer)
-    {
-        int width = Layers[layer].OutputWidth;
-        if (pair.RowsOfB.AreGiven || pair.B.Rows != 1 || pair.B.Columns != width)
-        {
-            throw new ArgumentException(
-                $"Factor B of layer '{Layers[layer].Name}' is {pair.B}; wanted its diagonal, 1×{width}.");
         }
     }
 }

@@ -4,22 +4,17 @@ namespace KFac.Engine;
 
 /// <summary>Keeps the rows of a training pass for the layers that are cheaper to precondition by rows than by their gradient.</summary>
 /// <remarks>
-/// Rows are copied, with the 1 of a bias, since the pass reuses its memory; a layer used several times collects all its
-/// uses. A layer with more rows than pay, or without any, is left to its gradient. Rows are good for one step. They are taken in
-/// place of the gradients where the pass allows it, else good only while <see cref="GradientSeal"/> finds the gradients as the pass left them.
+/// <see cref="KeptRows"/> holds the rows; a layer with more than pay, or without any, is left to its gradient. Rows are good for
+/// one step. They are taken in place of the gradients where the pass allows it, else good only while <see cref="GradientSeal"/>
+/// finds the gradients as the pass left them.
 /// </remarks>
 internal sealed class GradientRows : ITrainingSink, IDisposable
 {
     private readonly DeviceStream _stream;
-    private readonly IReadOnlyList<KroneckerLayer> _layers;
     private readonly Arena _arena;
     private readonly int _parameters;
-    private readonly RowStore[] _inputs;
-    private readonly RowStore[] _outputGradients;
+    private readonly KeptRows _rows;
     private readonly NonFiniteGuard _guard;
-    private readonly int[] _most;
-    private readonly bool[] _exceeded;
-    private readonly int[] _counts;
     private ICaptureSink? _factors;
     private GradientSeal? _seal;
     private double _scale;
@@ -32,15 +27,10 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
     public GradientRows(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, int[] most, int parameters)
     {
         _stream = stream;
-        _layers = layers;
-        _most = most;
         _arena = new Arena(stream.Device);
         _parameters = parameters;
-        _inputs = [.. layers.Select(layer => new RowStore(stream, layer.FactorInputWidth))];
+        _rows = new KeptRows(stream, layers, most);
         _guard = new NonFiniteGuard(stream, Math.Max(16, 3 * layers.Count));
-        _outputGradients = [.. layers.Select(layer => new RowStore(stream, layer.OutputWidth))];
-        _exceeded = new bool[layers.Count];
-        _counts = new int[layers.Count];
     }
 
     private enum Gradients
@@ -59,18 +49,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
     public float Scale => (float)_scale;
 
     /// <summary>By layer, the number of rows that it is given by; 0 for those that are not.</summary>
-    public ReadOnlySpan<int> Counts
-    {
-        get
-        {
-            for (int layer = 0; layer < _counts.Length; layer++)
-            {
-                _counts[layer] = IsKept(layer) ? _inputs[layer].Count : 0;
-            }
-
-            return _counts;
-        }
-    }
+    public ReadOnlySpan<int> Counts => _rows.Counts;
 
     public bool MayBeLeftOut => _keepsNothing && _factors is null;
 
@@ -96,12 +75,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
         _mayTake = mayTake;
         _gradients = Gradients.Formed;
         _scale = 1;
-        Array.Clear(_exceeded);
-        for (int layer = 0; layer < _inputs.Length; layer++)
-        {
-            _inputs[layer].Clear();
-            _outputGradients[layer].Clear();
-        }
+        _rows.Clear();
     }
 
     public void Inputs(int layer, in LayerRows rows) =>
@@ -109,25 +83,8 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
 
     public void OutputGradients(int layer, in LayerRows rows) => _factors?.OutputGradients(layer, rows);
 
-    public bool WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients)
-    {
-        Check(layer, inputs, outputGradients);
-        _exceeded[layer] |= (long)_inputs[layer].Count + inputs.Rows > _most[layer];
-        if (_exceeded[layer])
-        {
-            return false;
-        }
-
-        MatrixView<float> kept = _inputs[layer].Append(inputs.Rows);
-        Elementwise.Copy(_stream, inputs, kept.Slice(0, 0, inputs.Rows, inputs.Columns));
-        if (_layers[layer].HasBias)
-        {
-            Elementwise.Fill(_stream, 1, kept.Slice(0, inputs.Columns, inputs.Rows, 1));
-        }
-
-        Elementwise.Copy(_stream, outputGradients, _outputGradients[layer].Append(inputs.Rows));
-        return _mayTake;
-    }
+    public bool WeightGradient(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients) =>
+        _rows.TryAppend(layer, inputs, outputGradients) && _mayTake;
 
     public void EndPass(ParameterSet parameters)
     {
@@ -142,7 +99,7 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
             }
 
             _keepsNothing &= !IsKept(block.Layer);
-            if (_mayTake && _exceeded[block.Layer] && _inputs[block.Layer].Count > 0)
+            if (_mayTake && _rows.IsCutShort(block.Layer))
             {
                 Form(parameters, block, beta: 1);
             }
@@ -212,24 +169,20 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
     public bool TryGet(int layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients)
     {
         bool kept = IsKept(layer);
-        inputs = kept ? _inputs[layer].Rows : default;
-        outputGradients = kept ? _outputGradients[layer].Rows : default;
+        inputs = kept ? _rows.Inputs(layer) : default;
+        outputGradients = kept ? _rows.OutputGradients(layer) : default;
         return kept;
     }
 
     public void Dispose()
     {
-        foreach (RowStore store in _inputs.Concat(_outputGradients))
-        {
-            store.Dispose();
-        }
-
+        _rows.Dispose();
         _guard.Dispose();
         _arena.Dispose();
     }
 
     /// <summary>Whether the layer is given by rows.</summary>
-    public bool IsKept(int layer) => !_exceeded[layer] && _inputs[layer].Count > 0;
+    public bool IsKept(int layer) => _rows.IsKept(layer);
 
     private void Seal(ParameterSet parameters)
     {
@@ -242,8 +195,8 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
         Transpose.Yes,
         Transpose.No,
         Scale,
-        _outputGradients[block.Layer].Rows,
-        _inputs[block.Layer].Rows,
+        _rows.OutputGradients(block.Layer),
+        _rows.Inputs(block.Layer),
         beta,
         parameters.GradientsOf(block));
 
@@ -260,20 +213,8 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
             }
         }
 
-        SearchRows(_inputs, "inputs");
-        SearchRows(_outputGradients, "output gradients");
+        _rows.Search(_guard);
         _guard.ThrowIfFound();
-    }
-
-    private void SearchRows(RowStore[] rows, string quantity)
-    {
-        for (int layer = 0; layer < rows.Length; layer++)
-        {
-            if (IsKept(layer))
-            {
-                _guard.Search(_layers[layer].Name, quantity, rows[layer].Rows);
-            }
-        }
     }
 
     private void ThrowIfUsed()
@@ -282,24 +223,6 @@ internal sealed class GradientRows : ITrainingSink, IDisposable
         {
             throw new InvalidOperationException(
                 "The last pass left its gradients as rows, which a step has used; run another pass with the optimizer's TrainingPassSink.");
-        }
-    }
-
-    private void Check(int layer, MatrixView<float> inputs, MatrixView<float> outputGradients)
-    {
-        if ((uint)layer >= (uint)_layers.Count)
-        {
-            throw new ArgumentException($"Layer {layer} handed over rows, but the model has {_layers.Count} layers.");
-        }
-
-        KroneckerLayer description = _layers[layer];
-        if (inputs.Columns != description.InputWidth
-            || outputGradients.Columns != description.OutputWidth
-            || inputs.Rows != outputGradients.Rows)
-        {
-            throw new ArgumentException(
-                $"Layer '{description.Name}' handed over inputs {inputs} and output gradients {outputGradients}; "
-                + $"wanted equally many rows of widths {description.InputWidth} and {description.OutputWidth}.");
         }
     }
 }
