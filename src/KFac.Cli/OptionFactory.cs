@@ -51,6 +51,25 @@ internal static class OptionFactory
         };
     }
 
+    /// <summary>Any of some words, each given with the option's name.</summary>
+    /// <param name="defaultValue">The word that stands when none is given; one of the values.</param>
+    public static Option<string[]> Choices(string name, string helpName, string description, string defaultValue, IReadOnlyList<string> values) =>
+        new(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            DefaultValueFactory = _ => [defaultValue],
+            CustomParser = result =>
+            {
+                foreach (Token token in result.Tokens.Where(token => !values.Contains(token.Value)))
+                {
+                    Refuse<string>(result, token.Value, $"one of {string.Join(", ", values)}");
+                }
+
+                return [.. result.Tokens.Select(static token => token.Value)];
+            },
+        };
+
     /// <summary>A number that may be left out; null then.</summary>
     /// <param name="isValid">The range check.</param>
     /// <param name="wanted">What is valid, for the message.</param>

@@ -105,6 +105,19 @@ public sealed class BenchCommandTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(new[] { "sum" }, "--operation", "sum")]
+    [InlineData(new[] { "sum", "add row" }, "--operation", "sum", "--operation", "add row")]
+    public void Some_element_wise_operations_are_timed_in_the_order_given(string[] expected, params string[] options)
+    {
+        JsonElement json = _kfac.RunJson(["bench", "elementwise", "--shape", "3,5", .. options, .. _quick]);
+        Assert.Equal(expected, json.GetProperty("results").EnumerateArray().Select(static each => each.GetProperty("operation").GetString()));
+    }
+
+    [Fact]
+    public void Help_names_the_default_of_operations_in_a_word() =>
+        Assert.Contains("[default: all]", _kfac.Run(["bench", "elementwise", "--help"]).Output, StringComparison.Ordinal);
+
     [Fact]
     public void Ragged_batches_are_reduced_only()
     {

@@ -7,6 +7,8 @@ namespace KFac.Cli;
 /// <summary><c>kfac bench elementwise</c>: operations that memory limits, against the bandwidth of reading or of copying.</summary>
 internal sealed class BenchElementwiseCommand : BenchCommand
 {
+    private const string AllOperations = "all";
+
     private readonly Option<ElementwiseShape[]> _shapes = OptionFactory.Repeated(
         "--shape",
         "ROWS,COLUMNS",
@@ -15,13 +17,12 @@ internal sealed class BenchElementwiseCommand : BenchCommand
         Parse,
         "two whole numbers from 1 with a comma between, ROWS·COLUMNS below 2³¹");
 
-    private readonly Option<ElementwiseOperation[]> _operations = OptionFactory.Repeated(
+    private readonly Option<string[]> _operations = OptionFactory.Choices(
         "--operation",
         "NAME",
         "One operation only; may be repeated.",
-        [.. ElementwiseOperation.All],
-        ElementwiseOperation.Find,
-        $"one of {string.Join(", ", ElementwiseOperation.All.Select(static each => each.Name))}");
+        AllOperations,
+        [.. ElementwiseOperation.All.Select(static each => each.Name), AllOperations]);
 
     public BenchElementwiseCommand()
         : base("elementwise", "Time operations that memory limits: element-wise, losses, reductions, updates, random numbers.")
@@ -33,10 +34,14 @@ internal sealed class BenchElementwiseCommand : BenchCommand
     /// <inheritdoc/>
     protected override IReadOnlyList<Func<Device, BenchCase>> Cases(CommandContext context)
     {
+        string[] names = context.Required(_operations);
+        IReadOnlyList<ElementwiseOperation> operations = names.Contains(AllOperations)
+            ? ElementwiseOperation.All
+            : [.. names.Select(static name => ElementwiseOperation.Find(name)!.Value)];
         return
         [
             .. from shape in context.Required(_shapes)
-               from operation in context.Required(_operations)
+               from operation in operations
                select (Func<Device, BenchCase>)(device => new ElementwiseCase(device, operation, shape, context.Seed)),
         ];
     }
