@@ -20,9 +20,9 @@ measure() {
 }
 
 peer=(--against "$python")
-ROUNDS=5 measure step-mnist-mlp 0.1 step mnist-mlp --batch 100 "${peer[@]}"
-ROUNDS=5 measure step-cifar10-vit 0.1 step cifar10-vit --batch 64 "${peer[@]}"
-ROUNDS=5 measure step-shakespeare-gpt 0.1 step shakespeare-gpt "${peer[@]}"
+measure step-mnist-mlp 0.1 step mnist-mlp --batch 100 "${peer[@]}"
+measure step-cifar10-vit 0.1 step cifar10-vit --batch 64 "${peer[@]}"
+measure step-shakespeare-gpt 0.1 step shakespeare-gpt "${peer[@]}"
 ROUNDS=2 measure step-cifar10-wrn16-4 3 step cifar10-wrn16-4 "${peer[@]}"
 measure factors 0.1 factors "${peer[@]}"
 measure precondition 0.1 precondition --size 1000 --size 1024 --rows 100 "${peer[@]}"
