@@ -60,20 +60,14 @@ internal sealed unsafe class CpuCholeskySolve(CpuDevice device) : ICholeskySolve
             tasks[i] = new FactorTask(items[i], status.Pointer + i);
         }
 
-        int single = SizedBatch.Order(tasks, device.Workers.Threads);
-        for (int i = 0; i < single; i++)
-        {
-            Factor<T, TTile>(device, SizedBatch.IsCutUp(tasks[i].Size) ? device.Workers : null, tasks[i]);
-        }
-
-        var job = new FactorJob(device, lease.As<FactorTask>() + single);
-        device.Workers.Run(tasks.Length - single, &FactorJob.Run<T, TTile>, Unsafe.AsPointer(ref job));
+        SizedBatch.Run(device.Workers, tasks, device, &Factor<T, TTile>);
     }
 
-    private static void Factor<T, TTile>(CpuDevice device, WorkerPool? workers, in FactorTask task)
+    private static void Factor<T, TTile>(CpuDevice device, bool isCutUp, in FactorTask task)
         where T : unmanaged, IFloatingPointIeee754<T>
         where TTile : struct, IPanelTile<T>
     {
+        WorkerPool? workers = isCutUp ? device.Workers : null;
         using ScratchLease lease = device.Scratch.Rent(CholeskySweep<T, TTile>.ScratchBytes(task.Size));
         var sweep = new CholeskySweep<T, TTile>(task.Sweep, SweepResult.Factor, lease.As<byte>());
         int status = sweep.Run(workers);
@@ -101,21 +95,6 @@ internal sealed unsafe class CpuCholeskySolve(CpuDevice device) : ICholeskySolve
         public readonly PackedFactor Factor = new(item.Matrix.Rows, item.Factor.Pointer);
 
         public int Size => Sweep.Size;
-    }
-
-    private readonly struct FactorJob(CpuDevice device, FactorTask* tasks)
-    {
-        public static void Run<T, TTile>(void* context, int task)
-            where T : unmanaged, IFloatingPointIeee754<T>
-            where TTile : struct, IPanelTile<T>
-        {
-            ref readonly FactorJob job = ref Unsafe.AsRef<FactorJob>(context);
-            job.Factor<T, TTile>(task);
-        }
-
-        private void Factor<T, TTile>(int task)
-            where T : unmanaged, IFloatingPointIeee754<T>
-            where TTile : struct, IPanelTile<T> => CpuCholeskySolve.Factor<T, TTile>(device, null, tasks[task]);
     }
 
     /// <summary>Groups of vectors, as even as can be.</summary>

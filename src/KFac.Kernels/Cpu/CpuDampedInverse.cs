@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
@@ -41,38 +40,17 @@ internal sealed unsafe class CpuDampedInverse(CpuDevice device) : IDampedInverse
             tasks[i] = new SweepTask(items[i].Matrix, items[i].Damping, items[i].Inverse, status.Pointer + i);
         }
 
-        int single = SizedBatch.Order(tasks, device.Workers.Threads);
-        for (int i = 0; i < single; i++)
-        {
-            Solve<T, TTile>(device, SizedBatch.IsCutUp(tasks[i].Size) ? device.Workers : null, tasks[i]);
-        }
-
-        var job = new Job(device, lease.As<SweepTask>() + single);
-        device.Workers.Run(tasks.Length - single, &Job.Run<T, TTile>, Unsafe.AsPointer(ref job));
+        SizedBatch.Run(device.Workers, tasks, device, &Solve<T, TTile>);
     }
 
-    private static void Solve<T, TTile>(CpuDevice device, WorkerPool? workers, in SweepTask task)
+    private static void Solve<T, TTile>(CpuDevice device, bool isCutUp, in SweepTask task)
         where T : unmanaged, IFloatingPointIeee754<T>
         where TTile : struct, IPanelTile<T>
     {
+        WorkerPool? workers = isCutUp ? device.Workers : null;
         using ScratchLease lease = device.Scratch.Rent(CholeskySweep<T, TTile>.ScratchBytes(task.Size));
         var sweep = new CholeskySweep<T, TTile>(task, SweepResult.Inverse, lease.As<byte>());
         int status = sweep.Run(workers);
         *task.Status = status != 0 ? status : task.FirstNotFinite();
-    }
-
-    private readonly struct Job(CpuDevice device, SweepTask* tasks)
-    {
-        public static void Run<T, TTile>(void* context, int task)
-            where T : unmanaged, IFloatingPointIeee754<T>
-            where TTile : struct, IPanelTile<T>
-        {
-            ref readonly Job job = ref Unsafe.AsRef<Job>(context);
-            job.Solve<T, TTile>(task);
-        }
-
-        private void Solve<T, TTile>(int task)
-            where T : unmanaged, IFloatingPointIeee754<T>
-            where TTile : struct, IPanelTile<T> => CpuDampedInverse.Solve<T, TTile>(device, null, tasks[task]);
     }
 }

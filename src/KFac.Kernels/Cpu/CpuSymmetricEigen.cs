@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
@@ -17,14 +16,7 @@ internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEig
             tasks[i] = new EigenTask(items[i], status.Pointer + i, outcomes.IsEmpty ? null : outcomes.Pointer + i);
         }
 
-        int single = SizedBatch.Order(tasks, device.Workers.Threads);
-        for (int i = 0; i < single; i++)
-        {
-            Solve(device, isParallel: SizedBatch.IsCutUp(tasks[i].Size), tasks[i], warmStart);
-        }
-
-        var job = new Job(device, lease.As<EigenTask>() + single, warmStart);
-        device.Workers.Run(tasks.Length - single, &Job.Run, Unsafe.AsPointer(ref job));
+        SizedBatch.Run(device.Workers, tasks, new Job(device, warmStart), &Job.Run);
     }
 
     private static void Solve(CpuDevice device, bool isParallel, in EigenTask task, EigenWarmStart warmStart)
@@ -69,15 +61,11 @@ internal sealed unsafe class CpuSymmetricEigen(CpuDevice device) : ISymmetricEig
         }
     }
 
-    private readonly struct Job(CpuDevice device, EigenTask* tasks, EigenWarmStart warmStart)
+    private readonly struct Job(CpuDevice device, EigenWarmStart warmStart)
     {
-        public static void Run(void* context, int task)
-        {
-            ref readonly Job job = ref Unsafe.AsRef<Job>(context);
-            job.Run(task);
-        }
+        public static void Run(Job job, bool isParallel, in EigenTask task) => job.Solve(isParallel, task);
 
-        private void Run(int task) => Solve(device, isParallel: false, tasks[task], warmStart);
+        private void Solve(bool isParallel, in EigenTask task) => CpuSymmetricEigen.Solve(device, isParallel, task, warmStart);
     }
 }
 
