@@ -76,23 +76,26 @@ public class GemmTests
         stacked.AssertGuards();
     }
 
-    [Fact]
-    public void Any_number_of_threads_gives_the_same_bits()
+    /// <summary>305 columns leave one alone in a vector of any width.</summary>
+    [Theory]
+    [InlineData(307)]
+    [InlineData(305)]
+    public void Any_number_of_threads_gives_the_same_bits(int columns)
     {
-        float[] one = Product(1);
-        Assert.Equal(one, Product(2));
-        Assert.Equal(one, Product(3));
-        Assert.Equal(one, Product(7));
+        float[] one = Product(1, columns);
+        Assert.Equal(one, Product(2, columns));
+        Assert.Equal(one, Product(3, columns));
+        Assert.Equal(one, Product(7, columns));
 
-        static float[] Product(int threads)
+        static float[] Product(int threads, int n)
         {
-            const int M = 203, N = 307, K = 401;
+            const int M = 203, K = 401;
             using Device device = Device.Open("cpu", new DeviceOptions { Threads = threads });
             using var arena = new Arena(device);
             DeviceStream stream = device.DefaultStream;
             GuardedMatrix<float> a = new GuardedMatrix<float>(stream, arena, M, K).Write(TestData.Uniform(M * K, 1));
-            GuardedMatrix<float> b = new GuardedMatrix<float>(stream, arena, K, N).Write(TestData.Uniform(K * N, 2));
-            GuardedMatrix<float> c = new GuardedMatrix<float>(stream, arena, M, N).Write(TestData.Uniform(M * N, 3));
+            GuardedMatrix<float> b = new GuardedMatrix<float>(stream, arena, K, n).Write(TestData.Uniform(K * n, 2));
+            GuardedMatrix<float> c = new GuardedMatrix<float>(stream, arena, M, n).Write(TestData.Uniform(M * n, 3));
             Gemm.Run(stream, Transpose.No, Transpose.No, 0.3f, a.View, b.View, 0.7f, c.View);
             return c.Read();
         }

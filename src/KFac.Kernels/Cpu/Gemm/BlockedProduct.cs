@@ -9,7 +9,8 @@ namespace KFac.Kernels.Cpu;
 /// read where they lie (1 to 5% at 256×2304×2304). B's panels are packed
 /// when the first group meets them, those of a B that lies row by row by the tile itself where A is packed. The terms of an element
 /// are added in the order of k, within equal blocks of at most <see cref="GemmCore.ProductDepth"/>, whatever part of C is asked for, so
-/// cutting C up differently changes no bit.
+/// cutting C up at whole vectors changes no bit. A last column that would be alone in its vector, as that of a bias is, is an inner product
+/// with rows of A that are in the caches (192×193×193 10% faster, all of a small vision transformer's preconditioning 4 to 7%).
 /// <para>
 /// Measured on two cores of an AMD EPYC with AVX-512, shares of the FMA peak: 1024³ 90 to 92%, 512×1000×1000 NT 90%,
 /// 100×1000×784 NT 84%. The roles the other way round (a block of A kept, panels of B passing, lines fetched ahead) gave 80, 75 and
@@ -25,25 +26,46 @@ internal readonly unsafe struct BlockedProduct<TTile>(
     /// it saves.</summary>
     private const int FewestStepsPerLine = 8;
 
+    private static int VectorLength => TTile.Columns / 3;
+
     private float* GroupA => scratch + (GemmCore.ColumnBlock * GemmCore.ProductDepth);
+
+    /// <summary>The last column's part of B, without gaps.</summary>
+    private float* LoneColumn => GroupA + (GemmCore.WidestPanel * GemmCore.ProductDepth);
+
+    /// <summary>Whether the last column would be alone in a vector, and is taken as inner products with rows of A instead.</summary>
+    private bool HasLoneColumn => a.ColumnStride == 1 && n % VectorLength == 1;
+
+    /// <summary>Columns that tiles compute.</summary>
+    private int TileColumns => HasLoneColumn ? n - 1 : n;
 
     public void Multiply()
     {
-        int width = GemmCore.EvenPart(n, GemmCore.ColumnBlock, TTile.Columns);
+        int width = GemmCore.EvenPart(TileColumns, GemmCore.ColumnBlock, TTile.Columns);
         int depth = GemmCore.EvenPart(k, GemmCore.ProductDepth, 1);
-        for (int column = 0; column < n; column += width)
+        int column = 0;
+        do
         {
             for (int first = 0; first < k; first += depth)
             {
-                Multiply(column, Math.Min(width, n - column), first, Math.Min(depth, k - first));
+                Multiply(column, Math.Min(width, TileColumns - column), first, Math.Min(depth, k - first));
             }
+
+            column += width;
         }
+        while (column < TileColumns);
     }
 
     /// <summary>All rows of A, a group of them at a time, meet a block of B that is packed with the first group.</summary>
     private void Multiply(int column, int columns, int first, int steps)
     {
         float update = first == 0 ? beta : 1;
+        bool takesLoneColumn = HasLoneColumn && column + columns == TileColumns;
+        if (takesLoneColumn)
+        {
+            CopyLoneColumn(first, steps);
+        }
+
         LinesAhead nextBlock = AheadOfBlock(column, columns, first, steps);
         for (int row = 0; row < m; row += TTile.Columns)
         {
@@ -75,6 +97,21 @@ internal readonly unsafe struct BlockedProduct<TTile>(
                     GemmBlock<TTile>.Multiply(rows, width, steps, alpha, GroupA, panel, update, target, ldc, ref ahead);
                 }
             }
+
+            if (takesLoneColumn)
+            {
+                var target = new TileTarget(alpha, update, c + (row * ldc) + n - 1, ldc);
+                TTile.MultiplyColumn(rows, steps, a.At(row, first), a.RowStride, LoneColumn, target);
+            }
+        }
+    }
+
+    private void CopyLoneColumn(int first, int steps)
+    {
+        StridedMatrix source = b.From(first, n - 1);
+        for (int p = 0; p < steps; p++)
+        {
+            LoneColumn[p] = *source.At(p, 0);
         }
     }
 

@@ -34,7 +34,7 @@ internal static unsafe class GemmCore
 
     /// <summary>Scratch that <see cref="Multiply"/> needs, at a 64-byte boundary, and symmetric products too.</summary>
     public static long ScratchBytes =>
-        Math.Max((RowBlock + WidestPanel) * DepthBlock, (ColumnBlock + WidestPanel) * ProductDepth) * sizeof(float);
+        Math.Max((RowBlock + WidestPanel) * DepthBlock, (ColumnBlock + WidestPanel + 1) * ProductDepth) * sizeof(float);
 
     /// <summary>Computes the product on the calling thread.</summary>
     /// <param name="scratch"><see cref="ScratchBytes"/> bytes.</param>

@@ -50,6 +50,9 @@ internal unsafe interface IGemmTile
     static abstract void MultiplyRowsFetching(
         int rows, int vectors, int k, float* a, long strideA, float* b, long strideB, in TileTarget target, ref LinesAhead ahead);
 
+    /// <inheritdoc cref="ColumnProduct{TSimd, TVector}.Multiply"/>
+    static abstract void MultiplyColumn(int rows, int k, float* a, long strideA, float* b, in TileTarget target);
+
     /// <summary>Brings part of a tile's sums to C with the roundings of a whole one.</summary>
     /// <param name="sums">Rows of <see cref="Columns"/> elements.</param>
     static abstract void Write(float* sums, int rows, int columns, in TileTarget target);

@@ -75,6 +75,9 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
         }
     }
 
+    public static void MultiplyColumn(int rows, int k, float* a, long strideA, float* b, in TileTarget target) =>
+        ColumnProduct<TSimd, TVector>.Multiply(rows, k, a, strideA, b, target);
+
     public static void Write(float* sums, int rows, int columns, in TileTarget target) =>
         TileRow<TSimd, TVector, ThreeVectors>.Write(sums, rows, columns, target);
 

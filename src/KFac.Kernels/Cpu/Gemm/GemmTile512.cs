@@ -74,6 +74,9 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
         }
     }
 
+    public static void MultiplyColumn(int rows, int k, float* a, long strideA, float* b, in TileTarget target) =>
+        ColumnProduct<Simd512, Vector512<float>>.Multiply(rows, k, a, strideA, b, target);
+
     public static void Write(float* sums, int rows, int columns, in TileTarget target) =>
         TileRow<Simd512, Vector512<float>, ThreeVectors>.Write(sums, rows, columns, target);
 
