@@ -98,6 +98,12 @@ internal sealed unsafe class CpuSoftmaxCrossEntropy(CpuDevice device) : ISoftmax
                 continue;
             }
 
+            if ((uint)label >= (uint)c.Columns)
+            {
+                new Span<float>(g, c.Columns).Fill(float.NaN);
+                continue;
+            }
+
             float atLabel = p[label];
             float others = c.Smoothing / c.Columns;
             ElementSpan<ShiftScaleMap, TSimd, TVector>.Apply(past, new ShiftScaleMap(others, c.Scale), p, g, null, null, c.Columns);

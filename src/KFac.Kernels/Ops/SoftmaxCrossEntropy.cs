@@ -2,7 +2,7 @@ namespace KFac.Kernels;
 
 /// <summary>Softmax cross-entropy by rows: losses, gradients, samples from the model, and the root of its Hessian.</summary>
 /// <remarks>A label of −1 masks its row: loss, gradient and root are zero there. Labels outside −1 to C−1 are refused
-/// where data enters (the loss layer), not here.</remarks>
+/// where data enters (targets made of host labels), not here; one that gets through makes its loss and gradient NaN.</remarks>
 public static class SoftmaxCrossEntropy
 {
     /// <summary><c>p = softmax(z)</c>, <c>loss = log Σ eᶻ − z[label]</c>, shifted by the row's maximum; smoothed on request.</summary>

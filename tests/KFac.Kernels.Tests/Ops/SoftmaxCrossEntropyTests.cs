@@ -239,6 +239,35 @@ public sealed class SoftmaxCrossEntropyTests
         Assert.Equal(results[0], results[2]);
     }
 
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void LabelsThatAreNoClassMakeTheirRowNaNAndTouchNothingElse(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        int[] ys = [0, 5, 4, int.MaxValue, -1, -2, int.MinValue, 1];
+        foreach (float smoothing in new[] { 0f, 0.1f })
+        {
+            GuardedMatrix<float> z = new GuardedMatrix<float>(stream, arena, ys.Length, 5, 3, 1).Write(TestData.Uniform(5 * ys.Length, 1));
+            var p = new GuardedMatrix<float>(stream, arena, ys.Length, 5, 3, 1);
+            var g = new GuardedMatrix<float>(stream, arena, ys.Length, 5, 3, 1);
+            var losses = new GuardedMatrix<float>(stream, arena, 1, ys.Length, 0, 1);
+            VectorView<int> labels = Upload(stream, arena, ys);
+            SoftmaxCrossEntropy.Forward(stream, z.View, labels, p.View, losses.View.AsVector(), smoothing);
+            SoftmaxCrossEntropy.Gradient(stream, p.View, labels, 1, g.View, smoothing);
+
+            bool[] isNaN = [.. ys.Select(y => y is < -1 or >= 5)];
+            Assert.Equal(isNaN, losses.Read().Select(float.IsNaN));
+            Assert.Equal(isNaN.SelectMany(nan => Enumerable.Repeat(nan, 5)), g.Read().Select(float.IsNaN));
+            Assert.DoesNotContain(float.NaN, p.Read());
+            foreach (GuardedMatrix<float> matrix in new[] { z, p, g, losses })
+            {
+                matrix.AssertGuards();
+            }
+        }
+    }
+
     [Fact]
     public void RefusesWhatDoesNotFit()
     {

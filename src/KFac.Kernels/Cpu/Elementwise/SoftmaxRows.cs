@@ -26,7 +26,7 @@ internal unsafe struct SoftmaxRows(MatrixView<float> input, VectorView<int> labe
 
     public readonly float* Output(int row) => _output + (row * OutputStride);
 
-    /// <summary><c>max − Σ q·z</c>, which is <c>Σ q·(max − z)</c>; 0 where the label is masked.</summary>
+    /// <summary><c>max − Σ q·z</c>, which is <c>Σ q·(max − z)</c>; 0 where the label is masked, NaN where it is no class.</summary>
     public readonly float Gap<TSimd, TVector>(int row, float maximum)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
@@ -35,6 +35,11 @@ internal unsafe struct SoftmaxRows(MatrixView<float> input, VectorView<int> labe
         if (label == Masked)
         {
             return 0;
+        }
+
+        if ((uint)label >= (uint)Columns)
+        {
+            return float.NaN;
         }
 
         float* z = Input(row);

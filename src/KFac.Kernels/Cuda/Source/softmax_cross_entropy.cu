@@ -1,4 +1,4 @@
-// SoftmaxCrossEntropy. A label of -1 masks its row.
+// SoftmaxCrossEntropy. A label of -1 masks its row; one that is no class makes it NaN, and nothing is read at it.
 #include "philox.cuh"
 #include "row_grid.cuh"
 
@@ -21,6 +21,10 @@ struct SoftmaxCrossEntropyArguments {
 
 constexpr int masked = -1;
 
+static __device__ __forceinline__ bool is_class(int label, const SoftmaxCrossEntropyArguments& args) {
+    return static_cast<unsigned>(label) < static_cast<unsigned>(args.range.columns);
+}
+
 // p = softmax(z), loss = ln sum e^z - sum q z, shifted by the row's largest. p may be z.
 template <typename Team>
 static __device__ __forceinline__ void forward(const SoftmaxCrossEntropyArguments& args) {
@@ -35,7 +39,7 @@ static __device__ __forceinline__ void forward(const SoftmaxCrossEntropyArgument
             }
         });
         maximum = Team::combine(maximum, -kfac::infinity, kfac::Maximum());
-        float gap = label == masked ? 0.0f : maximum - z[label];
+        float gap = label == masked ? 0.0f : is_class(label, args) ? maximum - z[label] : kfac::from_bits(0x7fc00000u);
         if (args.smoothing != 0.0f) {
             float below = 0.0f;
             kfac::for_each_in_row<Team>(args.range, [&](auto width, int j) {
@@ -74,9 +78,10 @@ KFAC_KERNEL(gradient, SoftmaxCrossEntropyArguments, 256) {
     kfac::for_each_pack(args.range, [&](auto width, int i, int j) {
         const int label = args.labels[i];
         const float others = args.smoothing / static_cast<float>(args.range.columns);
+        const float scale = label == masked || is_class(label, args) ? args.scale : kfac::from_bits(0x7fc00000u);
         auto p = kfac::load(width, args.input + i * args.input_stride + j);
         for (int k = 0; k < width; k++) {
-            p.at[k] = label == masked ? 0.0f : args.scale * ((j + k == label ? p.at[k] - (1.0f - args.smoothing) : p.at[k]) - others);
+            p.at[k] = label == masked ? 0.0f : scale * ((j + k == label ? p.at[k] - (1.0f - args.smoothing) : p.at[k]) - others);
         }
 
         kfac::store(args.output + i * args.output_stride + j, p);
