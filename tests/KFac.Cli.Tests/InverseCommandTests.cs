@@ -104,5 +104,9 @@ public sealed class InverseCommandTests : IDisposable
         Directory.CreateDirectory(_kfac["directory"]);
         _kfac.RunFails(1, "is a directory; wanted the name of a file", "inverse", "--matrix", "@A.npy", "--damping", "0", "--out", "@directory");
         _kfac.RunFails(1, "does not exist", "inverse", "--matrix", "@A.npy", "--damping", "0", "--out", "@missing/i.npy");
+        if (!OperatingSystem.IsWindows())
+        {
+            _kfac.RunFails(1, "/dev/kfac-test is a device", "inverse", "--matrix", "@A.npy", "--damping", "0", "--out", "/dev/kfac-test");
+        }
     }
 }

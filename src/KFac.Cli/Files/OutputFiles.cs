@@ -31,7 +31,7 @@ internal sealed class OutputFiles : IDisposable
     }
 
     /// <summary>For one file, after making sure that <paramref name="path"/> can name one.</summary>
-    /// <exception cref="IOException">Its directory does not exist, or the path is one.</exception>
+    /// <exception cref="IOException">Its directory does not exist, or the path is one or a device's.</exception>
     public static OutputFiles For(string path)
     {
         RequireTargets(path);
@@ -40,7 +40,7 @@ internal sealed class OutputFiles : IDisposable
 
     /// <summary>Makes sure that paths can name files, for those that a library writes at the end of a long run.</summary>
     /// <param name="paths">Null for what is not written.</param>
-    /// <exception cref="IOException">A directory does not exist, or a path is one.</exception>
+    /// <exception cref="IOException">A directory does not exist, or a path is one or a device's.</exception>
     public static void RequireTargets(params ReadOnlySpan<string?> paths)
     {
         foreach (string? path in paths)
@@ -119,6 +119,12 @@ internal sealed class OutputFiles : IDisposable
         if (Directory.Exists(path) || Path.EndsInDirectorySeparator(path))
         {
             throw new IOException($"{path} is a directory; wanted the name of a file.");
+        }
+
+        // The rename would put a file in the place of /dev/null and its like.
+        if (!OperatingSystem.IsWindows() && Path.GetDirectoryName(Path.GetFullPath(path)) == "/dev")
+        {
+            throw new IOException($"{path} is a device; wanted the name of a file.");
         }
     }
 

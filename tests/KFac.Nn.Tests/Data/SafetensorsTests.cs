@@ -90,6 +90,14 @@ public class SafetensorsTests
         Assert.False(File.Exists(path));
     }
 
+    [SkippableFact]
+    public void Devices_are_not_replaced()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "devices lie in /dev on Unix alone");
+        string message = Assert.Throws<IOException>(() => Safetensors.Write("/dev/kfac-test", [])).Message;
+        Assert.Equal("/dev/kfac-test is a device; wanted the name of a file.", message);
+    }
+
     private static IReadOnlyList<SafetensorsTensor> Read(string header, float[] data) =>
         Read(header, [.. data.SelectMany(BitConverter.GetBytes)]);
 
