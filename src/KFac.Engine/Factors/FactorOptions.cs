@@ -34,6 +34,7 @@ public record FactorOptions
             OptionCheck.Defined(approximation, nameof(Approximation));
         }
 
+        ArgumentNullException.ThrowIfNull(LayerApproximations);
         foreach ((string layer, SharingApproximation value) in LayerApproximations)
         {
             OptionCheck.Defined(value, $"{nameof(LayerApproximations)}[{layer}]");

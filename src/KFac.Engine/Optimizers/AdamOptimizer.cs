@@ -46,13 +46,14 @@ public sealed class AdamOptimizer : IOptimizer
     private long _step;
 
     /// <summary>Makes room for the moments.</summary>
-    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or the parameters lie on another device.</exception>
     public AdamOptimizer(Device device, ParameterSet parameters, AdamOptions options)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        parameters.RequireOn(device);
         _stream = device.DefaultStream;
         _options = options;
         _arena = new Arena(device);

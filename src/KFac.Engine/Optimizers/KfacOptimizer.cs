@@ -37,7 +37,7 @@ public sealed class KfacOptimizer : IOptimizer
     /// <param name="device">Where the parameters lie.</param>
     /// <param name="model">The model that every <see cref="Step"/> will be given.</param>
     /// <param name="parameters">Its parameters; every Kronecker layer has one block.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or parameters and layers do not fit.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, parameters and layers do not fit, or the parameters lie on another device.</exception>
     public KfacOptimizer(Device device, ICurvatureModel model, ParameterSet parameters, KfacOptions options)
     {
         ArgumentNullException.ThrowIfNull(device);
@@ -45,6 +45,7 @@ public sealed class KfacOptimizer : IOptimizer
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        parameters.RequireOn(device);
         KfacBlocks.Check(model.Layers, parameters.Blocks);
         _stream = device.DefaultStream;
         _model = model;

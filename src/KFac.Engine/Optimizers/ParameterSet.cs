@@ -28,4 +28,15 @@ public sealed record ParameterSet(VectorView<float> Values, VectorView<float> Gr
         ArgumentNullException.ThrowIfNull(block);
         return flat.Slice(block.Offset, block.Rows * block.Columns).AsMatrix(block.Rows, block.Columns);
     }
+
+    /// <summary>Refuses parameters of another device before memory is taken for them.</summary>
+    /// <exception cref="ArgumentException">They lie elsewhere.</exception>
+    internal void RequireOn(Device device)
+    {
+        if (Values.Buffer is { } buffer && !ReferenceEquals(buffer.Device, device))
+        {
+            throw new ArgumentException(
+                $"The parameters lie on device '{buffer.Device.Name}', and another device '{device.Name}' is given; wanted theirs.", nameof(device));
+        }
+    }
 }

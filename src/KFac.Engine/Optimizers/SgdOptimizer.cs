@@ -33,13 +33,14 @@ public sealed class SgdOptimizer : IOptimizer
     private readonly VectorView<float> _velocity;
 
     /// <summary>Makes room for the velocity.</summary>
-    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or the parameters lie on another device.</exception>
     public SgdOptimizer(Device device, ParameterSet parameters, SgdOptions options)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        parameters.RequireOn(device);
         _stream = device.DefaultStream;
         _options = options;
         _arena = new Arena(device);

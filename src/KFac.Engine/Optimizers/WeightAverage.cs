@@ -38,13 +38,14 @@ public sealed class WeightAverage : IStateful, IDisposable
     private long _steps;
 
     /// <summary>Makes room for the average.</summary>
-    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or the parameters lie on another device.</exception>
     public WeightAverage(Device device, ParameterSet parameters, WeightAverageOptions options)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        parameters.RequireOn(device);
         _stream = device.DefaultStream;
         _options = options;
         _arena = new Arena(device);

@@ -47,13 +47,19 @@ public sealed class Arena : IDisposable
     }
 
     /// <summary>A contiguous matrix with undefined contents.</summary>
+    /// <exception cref="ArgumentException">It has more elements than an <see cref="int"/> counts.</exception>
     /// <exception cref="OutOfMemoryException">The device has no room.</exception>
     public MatrixView<T> Matrix<T>(int rows, int columns)
         where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfNegative(columns);
-        return Vector<T>(checked(rows * columns)).AsMatrix(rows, columns);
+        if ((long)rows * columns > int.MaxValue)
+        {
+            throw new ArgumentException($"A matrix of {rows}×{columns} has more than {int.MaxValue} elements; split the batch.");
+        }
+
+        return Vector<T>(rows * columns).AsMatrix(rows, columns);
     }
 
     /// <summary>Takes all memory back. Views handed out so far must not be used any more.</summary>

@@ -54,11 +54,31 @@ public sealed class OptimizerRefusalTests : IDisposable
             ("device", () => KroneckerInverses.Create((Device)null!, s_layers, new InverseOptions())),
             ("layers", () => KroneckerInverses.Create(_device, null!, new InverseOptions())),
             ("options", () => KroneckerInverses.Create(_device, s_layers, null!)),
+            ("LayerApproximations", () => new KfacOptimizer(_device, _model, set, new KfacOptions { LayerApproximations = null! })),
             ("OtherParameters", () => new KfacOptimizer(_device, _model, set, new KfacOptions { OtherParameters = null! })),
         ];
         foreach ((string name, Func<object> call) in cases)
         {
             Assert.Equal(name, Assert.Throws<ArgumentNullException>(call).ParamName);
+        }
+    }
+
+    [Fact]
+    public void Parameters_of_another_device_are_refused()
+    {
+        ParameterSet set = _parameters.Set;
+        using Device other = TestDevice.OpenDefault();
+        Func<object>[] cases =
+        [
+            () => new KfacOptimizer(other, _model, set, new KfacOptions()),
+            () => new SgdOptimizer(other, set, new SgdOptions()),
+            () => new AdamOptimizer(other, set, new AdamOptions()),
+            () => new WeightAverage(other, set, new WeightAverageOptions()),
+        ];
+        foreach (Func<object> call in cases)
+        {
+            string message = Assert.Throws<ArgumentException>("device", call).Message;
+            Assert.StartsWith("The parameters lie on device 'cpu', and another device 'cpu' is given", message, StringComparison.Ordinal);
         }
     }
 

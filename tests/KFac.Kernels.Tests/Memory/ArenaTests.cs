@@ -80,7 +80,8 @@ public sealed class ArenaTests
         using var arena = new Arena(device);
         Assert.Throws<ArgumentOutOfRangeException>(() => arena.Vector<float>(-1));
         Assert.Throws<ArgumentOutOfRangeException>(() => arena.Matrix<float>(2, -1));
-        Assert.Throws<OverflowException>(() => arena.Matrix<float>(1 << 20, 1 << 20));
+        string message = Assert.Throws<ArgumentException>(() => arena.Matrix<float>(1 << 20, 1 << 20)).Message;
+        Assert.Equal("A matrix of 1048576×1048576 has more than 2147483647 elements; split the batch.", message);
         Assert.Throws<OutOfMemoryException>(() => arena.Vector<Huge>(int.MaxValue));
         Assert.Equal(0, arena.BytesInUse);
         device.DefaultStream.Upload([1f], arena.Vector<float>(1));
