@@ -3,22 +3,37 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="RowGather"/> on the CPU.</summary>
-/// <remarks>A task of the gather copies a few rows. The scatter sorts the rows by index first, equal ones in their order; a task then
-/// adds up a few rows of the table, or a strip of them: no two tasks write one place, the order of a sum is that of the rows however
-/// many threads there are, and the table is written once.</remarks>
+/// <remarks>
+/// A task of the gather copies a few rows. The scatter sorts the rows by index first, equal ones in their order; a task then
+/// adds up some rows of the table, or a strip of them: no two tasks write one place, the order of a sum is that of the rows however
+/// many threads there are, and the table is written once. Tasks have about as many rows to read and to write each, whichever
+/// indices are frequent.
+/// Rows in random order are pages that the processor cannot foresee, so the next ones are fetched by hand while one is copied or added.
+/// With stores past the caches that took the gather of 16384 rows of 4 KiB from 60% of the rate of a plain copy to 87% (Zen 5); either of the
+/// two alone gains little.
+/// </remarks>
 internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
 {
     /// <summary>Tasks that a large table's rows are cut into.</summary>
     private const int RowRanges = 64;
 
-    /// <summary>Columns of a task; of a table with fewer rows than ranges the smaller number.</summary>
-    private const int StripColumns = 512;
+    /// <summary>Columns of a task; the smaller number where a single row of the table has more than a task's share of the work.</summary>
+    private const int StripColumns = 1024;
     private const int NarrowStripColumns = 64;
+
+    /// <summary>Elements that are fetched ahead of those that are copied, about; a row at the least.</summary>
+    private const int ElementsAhead = 1024;
 
     public void Gather(MatrixView<float> table, VectorView<int> indices, MatrixView<float> y)
     {
         var context = new Context(y, table, indices, 0);
-        device.Workers.Run(RowTasks.Count(y.Rows, y.Columns), &GatherRows, &context);
+        delegate*<void*, int, void> body = device.Vectors switch
+        {
+            VectorWidth.Avx512 => &GatherRows<Simd512, Vector512<float>>,
+            VectorWidth.Avx2 => &GatherRows<Simd256, Vector256<float>>,
+            _ => &GatherRows<Simd128, Vector128<float>>,
+        };
+        device.Workers.Run(RowTasks.Count(y.Rows, y.Columns), body, &context);
     }
 
     public void ScatterAdd(MatrixView<float> x, VectorView<int> indices, float beta, MatrixView<float> table)
@@ -35,22 +50,46 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
         device.Workers.Run(context.Ranges * context.Strips, body, &context);
     }
 
-    private static void GatherRows(void* pointer, int task)
+    private static void GatherRows<TSimd, TVector>(void* pointer, int task)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
+        int rowsAhead = Math.Max(1, ElementsAhead / Math.Max(1, c.Columns));
+        bool past = ElementLoop.GoesPast<TVector>(c.Row(0), c.RowStride, c.Rows, c.Columns);
         for (int n = first; n < end; n++)
         {
             int index = c.Indices[n];
-            var destination = new Span<float>(c.Row(n), c.Columns);
             if ((uint)index < (uint)c.TableRows)
             {
-                new ReadOnlySpan<float>(c.Entry(index), c.Columns).CopyTo(destination);
+                int ahead = c.Indices[Math.Min(n + rowsAhead, c.Rows - 1)];
+                float* next = c.Entry((uint)ahead < (uint)c.TableRows ? ahead : index);
+                CopyRow<TSimd, TVector>(past, c.Entry(index), next, c.Row(n), c.Columns);
             }
             else
             {
-                destination.Fill(index == RowGather.None ? 0f : float.NaN);
+                new Span<float>(c.Row(n), c.Columns).Fill(index == RowGather.None ? 0f : float.NaN);
             }
+        }
+    }
+
+    private static void CopyRow<TSimd, TVector>(bool past, float* source, float* next, float* destination, int columns)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int j = 0;
+        for (; j + (4 * TSimd.Count) <= columns; j += 4 * TSimd.Count)
+        {
+            CacheLine.Fetch(next + j, 4 * TSimd.Count);
+            TVector v0 = TSimd.Load(source + j), v1 = TSimd.Load(source + j + TSimd.Count);
+            TVector v2 = TSimd.Load(source + j + (2 * TSimd.Count)), v3 = TSimd.Load(source + j + (3 * TSimd.Count));
+            SimdPart<TSimd, TVector>.StoreFour(past, v0, v1, v2, v3, destination + j);
+        }
+
+        for (; j < columns; j += TSimd.Count)
+        {
+            SimdPart<TSimd, TVector>.Store(SimdPart<TSimd, TVector>.Load(source + j, columns - j), destination + j, columns - j);
         }
     }
 
@@ -59,11 +98,12 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
         where TVector : unmanaged
     {
         ref Context c = ref *(Context*)pointer;
-        int column = task % c.Strips * c.StripColumns;
-        int end = Math.Min(column + c.StripColumns, c.Columns);
+        int column = task % c.Strips * c.Strip;
+        int end = Math.Min(column + c.Strip, c.Columns);
         int range = task / c.Strips;
         bool past = c.Beta == 0 && ElementLoop.GoesPast<TVector>(c.Entry(0), c.TableStride, c.TableRows, c.Columns);
-        for (int v = c.FirstRow(range); v < c.FirstRow(range + 1); v++)
+        int endRow = c.FirstRow(range + 1);
+        for (int v = c.FirstRow(range); v < endRow; v++)
         {
             if (c.Beta == 1 && c.Starts[v] == c.Starts[v + 1])
             {
@@ -108,8 +148,11 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
             (s0, s1, s2, s3) = (TSimd.Multiply(beta, s0), TSimd.Multiply(beta, s1), TSimd.Multiply(beta, s2), TSimd.Multiply(beta, s3));
         }
 
+        int count = c.Starts[v + 1] - c.Starts[v];
+        int last = c.Starts[c.TableRows] - 1;
         for (int k = c.Starts[v]; k < c.Starts[v + 1]; k++)
         {
+            CacheLine.Fetch(c.Row(c.Order[Math.Min(k + count, last)]) + column, 4 * TSimd.Count);
             float* x = c.Row(c.Order[k]) + column;
             s0 = TSimd.Add(s0, TSimd.Load(x));
             s1 = TSimd.Add(s1, TSimd.Load(x + TSimd.Count));
@@ -117,11 +160,7 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
             s3 = TSimd.Add(s3, TSimd.Load(x + (3 * TSimd.Count)));
         }
 
-        int whole = 4 * TSimd.Count;
-        SimdPart<TSimd, TVector>.Store(past, s0, entry, whole);
-        SimdPart<TSimd, TVector>.Store(past, s1, entry + TSimd.Count, whole);
-        SimdPart<TSimd, TVector>.Store(past, s2, entry + (2 * TSimd.Count), whole);
-        SimdPart<TSimd, TVector>.Store(past, s3, entry + (3 * TSimd.Count), whole);
+        SimdPart<TSimd, TVector>.StoreFour(past, s0, s1, s2, s3, entry);
     }
 
     private struct Context(MatrixView<float> rows, MatrixView<float> table, VectorView<int> indices, float beta)
@@ -132,29 +171,43 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
         public readonly int TableRows = table.Rows;
         public readonly long TableStride = table.RowStride;
         public readonly float Beta = beta;
-        public readonly int StripColumns = table.Rows < RowRanges ? NarrowStripColumns : CpuRowGather.StripColumns;
+        public readonly long RowStride = rows.RowStride;
 
         /// <summary>Where in <see cref="Order"/> the rows of an entry start, and at the next place end; one place more than that.</summary>
         public int* Starts;
 
         /// <summary>Rows, by index, then by number.</summary>
         public int* Order;
+
+        /// <summary>Columns of a task.</summary>
+        public int Strip;
         private readonly float* _rows = rows.Pointer;
-        private readonly long _rowStride = rows.RowStride;
         private readonly float* _table = table.Pointer;
 
         public readonly int Ranges => Math.Min(TableRows, RowRanges);
 
-        public readonly int Strips => (Columns + StripColumns - 1) / StripColumns;
+        public readonly int Strips => (Columns + Strip - 1) / Strip;
 
-        public readonly int FirstRow(int range) => (int)((long)TableRows * range / Ranges);
+        /// <summary>The first row of a range: before it lies the range's share of rows to write and rows to read.</summary>
+        public readonly int FirstRow(int range)
+        {
+            long share = Work(TableRows) * range / Ranges;
+            (int low, int high) = (0, TableRows);
+            while (low < high)
+            {
+                int middle = (int)(((long)low + high) / 2);
+                (low, high) = Work(middle) < share ? (middle + 1, high) : (low, middle);
+            }
 
-        public readonly float* Row(int n) => _rows + (n * _rowStride);
+            return low;
+        }
+
+        public readonly float* Row(int n) => _rows + (n * RowStride);
 
         public readonly float* Entry(int v) => _table + (v * TableStride);
 
         /// <summary>By counting: rows with indices outside the table are left out.</summary>
-        public readonly void Sort()
+        public void Sort()
         {
             new Span<int>(Starts, TableRows + 2).Clear();
             for (int n = 0; n < Rows; n++)
@@ -165,10 +218,14 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
                 }
             }
 
+            int most = 0;
             for (int v = 0; v < TableRows; v++)
             {
+                most = Math.Max(most, Starts[v + 2]);
                 Starts[v + 2] += Starts[v + 1];
             }
+
+            Strip = most * (long)RowRanges > Starts[TableRows + 1] + (long)TableRows ? NarrowStripColumns : StripColumns;
 
             for (int n = 0; n < Rows; n++)
             {
@@ -178,5 +235,8 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
                 }
             }
         }
+
+        /// <summary>Rows of the table before one, and rows that are added to them.</summary>
+        private readonly long Work(int v) => v + (long)Starts[v];
     }
 }

@@ -38,4 +38,16 @@ internal static unsafe class SimdPart<TSimd, TVector>
             Store(value, destination, left);
         }
     }
+
+    /// <summary>Four whole vectors beside each other, past the caches where <paramref name="past"/> is set and the destination starts at a
+    /// vector's boundary.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreFour(bool past, TVector v0, TVector v1, TVector v2, TVector v3, float* destination)
+    {
+        int whole = TSimd.Count;
+        Store(past, v0, destination, whole);
+        Store(past, v1, destination + TSimd.Count, whole);
+        Store(past, v2, destination + (2 * TSimd.Count), whole);
+        Store(past, v3, destination + (3 * TSimd.Count), whole);
+    }
 }
