@@ -58,8 +58,8 @@ internal unsafe interface ISimd<TVector>
     /// <summary>The largest element; of NaN among the elements nothing need remain.</summary>
     static abstract float Largest(TVector value);
 
-    /// <summary>The square of every element to about twice the precision: <c>High + Low</c>, where High is rounded to float32.</summary>
-    static abstract (TVector High, TVector Low) Square(TVector value);
+    /// <summary><c>value² + addend</c> as if the square were not rounded, where the two cancel but for a few units.</summary>
+    static abstract TVector SquareAdd(TVector value, TVector addend);
 
     /// <summary>Four adjacent elements from each of <see cref="Count"/>/4 places that are <paramref name="stride"/> apart.</summary>
     static abstract TVector LoadQuads(float* source, long stride);

@@ -52,13 +52,11 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
     }
 
     // Without FMA: the upper half of the mantissa squares exactly, and the rest is a product of two short numbers.
-    public static (Vector128<float> High, Vector128<float> Low) Square(Vector128<float> value)
+    public static Vector128<float> SquareAdd(Vector128<float> value, Vector128<float> addend)
     {
         const int UpperHalfOfMantissa = unchecked((int)0xFFFFF000);
         Vector128<float> upper = value & Vector128.Create(UpperHalfOfMantissa).AsSingle();
-        Vector128<float> square = upper * upper, rest = (value - upper) * (value + upper);
-        Vector128<float> high = square + rest;
-        return (high, rest - (high - square));
+        return ((upper * upper) + addend) + ((value - upper) * (value + upper));
     }
 
     public static Vector128<float> LoadQuads(float* source, long stride) => Vector128.Load(source);

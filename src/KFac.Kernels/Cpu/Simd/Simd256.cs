@@ -47,11 +47,8 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     public static float Largest(Vector256<float> value) => Simd128.Largest(Vector128.MaxNative(value.GetLower(), value.GetUpper()));
 
-    public static (Vector256<float> High, Vector256<float> Low) Square(Vector256<float> value)
-    {
-        Vector256<float> high = value * value;
-        return (high, Fma.MultiplySubtract(value, value, high));
-    }
+    public static Vector256<float> SquareAdd(Vector256<float> value, Vector256<float> addend) =>
+        Fma.MultiplyAdd(value, value, addend);
 
     public static Vector256<float> LoadQuads(float* source, long stride) => Vector256.Create(Vector128.Load(source), Vector128.Load(source + stride));
 

@@ -47,11 +47,8 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 
     public static float Largest(Vector512<float> value) => Simd256.Largest(Vector256.MaxNative(value.GetLower(), value.GetUpper()));
 
-    public static (Vector512<float> High, Vector512<float> Low) Square(Vector512<float> value)
-    {
-        Vector512<float> high = value * value;
-        return (high, Avx512F.FusedMultiplySubtract(value, value, high));
-    }
+    public static Vector512<float> SquareAdd(Vector512<float> value, Vector512<float> addend) =>
+        Avx512F.FusedMultiplyAdd(value, value, addend);
 
     public static Vector512<float> LoadQuads(float* source, long stride) => Vector512.Create(
         Simd256.LoadQuads(source, stride), Simd256.LoadQuads(source + (2 * stride), stride));
