@@ -3,7 +3,7 @@ namespace KFac.Kernels.Cpu;
 /// <summary><see cref="Convolution"/> on the CPU: products with pixels read where they lie, or with patches that are written a few rows
 /// at a time.</summary>
 /// <remarks>Pixels are read where they lie (<see cref="PixelProduct"/>, <see cref="PixelGradient"/>), or, where there are few channels, from copies of a few
-/// lines with their padding (<see cref="NarrowProduct"/>, <see cref="NarrowGradient"/>), except
+/// lines with their padding (<see cref="NarrowProduct"/>, <see cref="NarrowGradient"/>; to few channels <see cref="LineProduct"/>), except
 /// where images are too narrow, and for weight gradients where channels are no whole vectors (<see cref="PatchProduct"/>,
 /// <see cref="PatchGradient"/>). The adjoint gathers: a pixel's gradient is a product with the patch of output gradients that meet it.
 /// With a stride, pixels are taken phase by phase (pixel modulo stride), since those of one phase meet the same kernel elements.</remarks>
@@ -96,6 +96,11 @@ internal sealed class CpuConvolution(CpuDevice device) : IConvolutionKernel
         if (NarrowProduct.Suits(device, grid, weights, target))
         {
             var product = new NarrowProduct(device, grid, images, weights, target);
+            product.Run();
+        }
+        else if (LineProduct.Suits(grid, weights))
+        {
+            var product = new LineProduct(device, grid, images, weights, target);
             product.Run();
         }
         else if (PixelProduct.Suits(grid))

@@ -45,6 +45,12 @@ internal sealed unsafe class CpuConvolutionGram(CpuDevice device) : IConvolution
             return;
         }
 
+        if (NarrowGram.Suits(group))
+        {
+            NarrowGram.Run(device, group, arguments.AppendOnes, arguments.Alpha, arguments.Beta);
+            return;
+        }
+
         if (group.Channels < LeastChannels && arguments.Shape.Dilation == 1)
         {
             PatchGram.Run(device, group, arguments.AppendOnes, arguments.Alpha, arguments.Beta);

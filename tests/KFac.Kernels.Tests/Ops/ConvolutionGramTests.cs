@@ -99,6 +99,13 @@ public class ConvolutionGramTests
         var line = new ConvolutionShape { Channels = 2, Height = 2, Width = 700, KernelHeight = 2, KernelWidth = 19, Padding = 2, Stride = 2 };
         new Case(line, null, true, 0.5f, 0, 2).Check(device, arena, layout);
         new Case(line with { Channels = 8, KernelWidth = 5 }, null, true, 0.5f, 0, 2).Check(device, arena, layout);
+
+        // Few channels: as many elements as are taken one after the other, and one more.
+        var few = new ConvolutionShape { Channels = 4, Height = 31, Width = 45, KernelHeight = 4, KernelWidth = 5, Padding = 2, Stride = 2, Dilation = 3 };
+        new Case(few, null, false, 0.5f, 0.5f, 3).Check(device, arena, layout);
+        new Case(few, null, true, 0.5f, 0, 3).Check(device, arena, layout);
+        new Case(few with { Dilation = 1, Stride = 3 }, null, true, 0.5f, 0, 3).Check(device, arena, layout);
+        new Case(few with { Channels = 7, KernelHeight = 3, KernelWidth = 3, Dilation = 1, Stride = 1 }, null, true, 0.5f, 0, 3).Check(device, arena, layout);
         var wide = new ConvolutionShape { Channels = 193, Height = 3, Width = 2, KernelHeight = 1, KernelWidth = 2, Padding = 1 };
         new Case(wide, null, false, 1, 0, 2).Check(device, arena, layout);
         var pictures = new ConvolutionShape { Channels = 2, Height = 700, Width = 390, KernelHeight = 3, KernelWidth = 3, Padding = 1, Stride = 8 };

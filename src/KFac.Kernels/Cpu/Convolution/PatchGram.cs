@@ -4,10 +4,10 @@ using System.Runtime.Intrinsics;
 
 namespace KFac.Kernels.Cpu;
 
-/// <summary>The Gram matrix of a convolution's patches, a few hundred patches at a time: for few channels.</summary>
+/// <summary>The Gram matrix of a convolution's patches, a few hundred patches at a time: for few channels and a large kernel.</summary>
 /// <remarks>
 /// Correlating pixels (<see cref="LagCorrelation"/>) multiplies channels by channels, which leaves most of a register tile
-/// empty where there are few; here whole patches are multiplied. A task copies an image with its padding, gathers the patches
+/// empty where there are few; here whole patches are multiplied. Patches too small to fill a tile are left to <see cref="NarrowGram"/>. A task copies an image with its padding, gathers the patches
 /// of a few output rows into a block that stays in the second-level cache, adds their products to a triangle of its own, and
 /// goes on to the next rows. A row of the kernel is adjacent both in the image and in the patch, so it is moved by a vector or
 /// two; what such a move writes beyond the row is written over by the next. The triangles are added in the order of the
@@ -27,34 +27,25 @@ internal static unsafe class PatchGram
     /// <summary>Positions that are worth a triangle of their own.</summary>
     private const int ChunkPositions = 1024;
 
-    /// <summary>Rows of the triangle that one task of the summation takes.</summary>
-    private const int SumRows = 48;
-
     /// <summary><c>C ← α·X̃ᵀX̃ + β·C</c> over the patches of a group's images; there is at least one image, and no dilation.</summary>
     public static void Run(CpuDevice device, ConvolutionGroup group, bool appendOnes, float alpha, float beta)
     {
         long rows = group.Images * (long)group.Rows.Outputs;
         int chunks = (int)Math.Clamp(Math.Min(rows * group.Columns.Outputs / ChunkPositions, rows), 1, MostChunks);
         using ScratchLease triangles = device.Scratch.Rent((long)chunks * group.Width * group.Width * sizeof(float));
-        var job = new Job(device, group, appendOnes, chunks, triangles.As<float>(), alpha, beta);
+        var job = new Job(device, group, appendOnes, chunks, triangles.As<float>());
         delegate*<void*, int, void> body = device.Vectors switch
         {
             VectorWidth.Avx512 => &Job.Run<GemmTile512, Simd512, Vector512<float>>,
             VectorWidth.Avx2 => &Job.Run<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>,
             _ => &Job.Run<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>,
         };
-        delegate*<void*, int, void> sum = device.Vectors switch
-        {
-            VectorWidth.Avx512 => &Job.Sum<Simd512, Vector512<float>>,
-            VectorWidth.Avx2 => &Job.Sum<Simd256, Vector256<float>>,
-            _ => &Job.Sum<Simd128, Vector128<float>>,
-        };
         device.Workers.Run(chunks, body, Unsafe.AsPointer(ref job));
-        device.Workers.Run((group.Width + SumRows - 1) / SumRows, sum, Unsafe.AsPointer(ref job));
+        TriangleSum.Run(device, triangles.As<float>(), chunks, group.Width, alpha, beta, group.Gram, group.GramStride);
     }
 
     private readonly struct Job(
-        CpuDevice device, ConvolutionGroup group, bool appendOnes, int chunks, float* triangles, float alpha, float beta)
+        CpuDevice device, ConvolutionGroup group, bool appendOnes, int chunks, float* triangles)
     {
         private readonly ConvolutionGroup _group = group;
 
@@ -73,14 +64,6 @@ internal static unsafe class PatchGram
         {
             ref Job job = ref Unsafe.AsRef<Job>(context);
             job.RunTask<TTile, TSimd, TVector>(task);
-        }
-
-        public static void Sum<TSimd, TVector>(void* context, int task)
-            where TSimd : struct, ISimd<TVector>
-            where TVector : unmanaged
-        {
-            ref Job job = ref Unsafe.AsRef<Job>(context);
-            job.SumTask<TSimd, TVector>(task);
         }
 
         private void RunTask<TTile, TSimd, TVector>(int task)
@@ -189,21 +172,6 @@ internal static unsafe class PatchGram
                     }
                 }
             }
-        }
-
-        private void SumTask<TSimd, TVector>(int task)
-            where TSimd : struct, ISimd<TVector>
-            where TVector : unmanaged
-        {
-            int start = task * SumRows;
-            int end = Math.Min(_group.Width, start + SumRows);
-            for (int row = start; row < end; row++)
-            {
-                GramSum<TSimd, TVector>.Row(
-                    triangles + ((long)row * _group.Width), TriangleSize, chunks, row + 1, alpha, beta, _group.Gram + (row * _group.GramStride));
-            }
-
-            GramSum<TSimd, TVector>.Mirror(start, end, _group.Gram, _group.GramStride);
         }
     }
 }
