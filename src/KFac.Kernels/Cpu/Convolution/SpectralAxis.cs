@@ -60,22 +60,12 @@ internal readonly unsafe struct SpectralAxis
     {
         _axis = axis;
         _parts = (AxisPart*)memory;
-        Count = 1;
         byte* tables = memory + (MostParts(axis) * sizeof(AxisPart));
-        _parts[0] = Part(axis, 0, axis.Size, ref tables);
-        for (int a = 0; a < axis.Kernel; a++)
+        Span<StepRange> intervals = stackalloc StepRange[MostParts(axis)];
+        Count = Intervals(axis, intervals);
+        for (int part = 0; part < Count; part++)
         {
-            if (Before(a) > 0 && IndexOf(0, Before(a)) < 0)
-            {
-                _parts[Count] = Part(axis, 0, Before(a), ref tables);
-                Count++;
-            }
-
-            if (Behind(a) > 0 && IndexOf(axis.Size - Behind(a), axis.Size) < 0)
-            {
-                _parts[Count] = Part(axis, axis.Size - Behind(a), axis.Size, ref tables);
-                Count++;
-            }
+            _parts[part] = Part(axis, intervals[part], ref tables);
         }
     }
 
@@ -90,11 +80,31 @@ internal readonly unsafe struct SpectralAxis
     {
         // An even number, so that what follows lies as pointers must.
         long waves = 2L * axis.Kernel * ((TransformLength.Longest * 3 / 2) + 2);
-        return MostParts(axis) * (sizeof(AxisPart) + (((4L * TransformLength.Longest) + waves) * sizeof(float)));
+        return (long)MostParts(axis) * (sizeof(AxisPart) + (((4L * TransformLength.Longest) + waves) * sizeof(float)));
     }
 
-    /// <summary>Whether there is a transform that is long enough.</summary>
-    public static bool Fits(ConvolutionAxis axis) => axis.Stride == 1 && LengthFor(axis, axis.Size).Points > 0;
+    /// <summary>Whether there is a transform that is long enough, and the kernel is no larger than it.</summary>
+    public static bool Fits(ConvolutionAxis axis) =>
+        axis.Stride == 1 && axis.Kernel <= TransformLength.Longest && LengthFor(axis, axis.Size).Points > 0;
+
+    /// <summary>Intervals at the most.</summary>
+    public static int MostParts(ConvolutionAxis axis) => 1 + (2 * axis.Kernel);
+
+    /// <summary>The intervals whose autocorrelations are needed: the whole axis, and what outputs before the first and behind the last would meet.</summary>
+    /// <param name="intervals"><see cref="MostParts"/> of them.</param>
+    /// <returns>How many there are.</returns>
+    public static int Intervals(ConvolutionAxis axis, Span<StepRange> intervals)
+    {
+        intervals[0] = new StepRange(0, axis.Size);
+        int count = 1;
+        for (int a = 0; a < axis.Kernel; a++)
+        {
+            count = Include(new StepRange(0, Before(axis, a)), intervals, count);
+            count = Include(new StepRange(axis.Size - Behind(axis, a), axis.Size), intervals, count);
+        }
+
+        return count;
+    }
 
     /// <summary>Points of the transform of an interval.</summary>
     public static TransformLength LengthFor(ConvolutionAxis axis, int size) =>
@@ -111,28 +121,38 @@ internal readonly unsafe struct SpectralAxis
 
         int count = 1;
         terms[0] = 0;
-        if (Math.Min(Before(a), Before(b)) > 0)
+        if (Math.Min(Before(_axis, a), Before(_axis, b)) > 0)
         {
-            terms[count++] = ~IndexOf(0, Math.Max(Before(a), Before(b)));
+            terms[count++] = ~IndexOf(0, Math.Max(Before(_axis, a), Before(_axis, b)));
         }
 
-        if (Math.Min(Behind(a), Behind(b)) > 0)
+        if (Math.Min(Behind(_axis, a), Behind(_axis, b)) > 0)
         {
-            terms[count++] = ~IndexOf(_axis.Size - Math.Max(Behind(a), Behind(b)), _axis.Size);
+            terms[count++] = ~IndexOf(_axis.Size - Math.Max(Behind(_axis, a), Behind(_axis, b)), _axis.Size);
         }
 
         return count;
     }
 
-    private static long MostParts(ConvolutionAxis axis) => 1 + (2L * axis.Kernel);
-
-    private static int LagsOf(ConvolutionAxis axis, int size) => Math.Min(axis.Kernel - 1, (size - 1) / axis.Dilation);
+    /// <summary>The largest lag, in kernel elements, of two pixels of an interval.</summary>
+    public static int LagsOf(ConvolutionAxis axis, int size) => Math.Min(axis.Kernel - 1, (size - 1) / axis.Dilation);
 
     /// <summary>Pixels that an element meets at outputs before the first.</summary>
-    private int Before(int a) => Math.Clamp((a * _axis.Dilation) - _axis.Padding, 0, _axis.Size);
+    private static int Before(ConvolutionAxis axis, int a) => Math.Clamp((a * axis.Dilation) - axis.Padding, 0, axis.Size);
 
     /// <summary>Pixels that an element meets at outputs behind the last.</summary>
-    private int Behind(int a) => Math.Clamp(_axis.Size - _axis.Outputs - (a * _axis.Dilation) + _axis.Padding, 0, _axis.Size);
+    private static int Behind(ConvolutionAxis axis, int a) => Math.Clamp(axis.Size - axis.Outputs - (a * axis.Dilation) + axis.Padding, 0, axis.Size);
+
+    private static int Include(StepRange interval, Span<StepRange> intervals, int count)
+    {
+        if (interval.Count == 0 || intervals[..count].Contains(interval))
+        {
+            return count;
+        }
+
+        intervals[count] = interval;
+        return count + 1;
+    }
 
     private int IndexOf(int start, int end)
     {
@@ -147,16 +167,16 @@ internal readonly unsafe struct SpectralAxis
         return -1;
     }
 
-    private static AxisPart Part(ConvolutionAxis axis, int start, int end, ref byte* memory)
+    private static AxisPart Part(ConvolutionAxis axis, StepRange interval, ref byte* memory)
     {
-        TransformLength length = LengthFor(axis, end - start);
+        TransformLength length = LengthFor(axis, interval.Count);
         int* tables = (int*)memory;
         var part = new AxisPart
         {
-            Start = start,
-            End = end,
+            Start = interval.Start,
+            End = interval.End,
             Length = length,
-            Lags = LagsOf(axis, end - start),
+            Lags = LagsOf(axis, interval.Count),
             Gather = tables,
             Between = tables + length.Points,
             Across = tables + (2 * length.Points),

@@ -48,14 +48,15 @@ internal static unsafe class SpectralCorrelation
             return false;
         }
 
-        using ScratchLease tables = device.Scratch.Rent(SpectralPlan.Bytes(group));
-        var plan = new SpectralPlan(group, tables.As<byte>());
-        int chunk = Chunk(group, plan);
-        if (!IsFaster(group, plan, chunk))
+        int count = SpectralPlan.CountSpectra(group);
+        int chunk = Chunk(group, count);
+        if (!IsFaster(group, count, chunk))
         {
             return false;
         }
 
+        using ScratchLease tables = device.Scratch.Rent(SpectralPlan.Bytes(group));
+        var plan = new SpectralPlan(group, tables.As<byte>());
         using ScratchLease spectra = device.Scratch.Rent(plan.Spectra * plan.SpectrumElements(chunk) * sizeof(float));
         using ScratchLease correlations = device.Scratch.Rent(plan.Splits * plan.SplitElements * sizeof(float));
         for (int first = 0; first < group.Images; first += chunk)
@@ -70,24 +71,24 @@ internal static unsafe class SpectralCorrelation
     }
 
     /// <summary>Images whose spectra are no larger than all images and the result together; chunks are of about the same size.</summary>
-    private static int Chunk(ConvolutionGroup group, in SpectralPlan plan)
+    private static int Chunk(ConvolutionGroup group, int spectra)
     {
-        long image = plan.Spectra * plan.SpectrumElements(1);
-        long most = Math.Min(plan.MostElements, ChunkBytes / sizeof(float));
+        long image = spectra * SpectralPlan.SpectrumElements(group, 1);
+        long most = Math.Min(SpectralPlan.MostElementsOf(group), ChunkBytes / sizeof(float));
         long chunks = Math.Min(group.Images, 1 + (((group.Images * image) - 1) / most));
         return (int)((group.Images + chunks - 1) / chunks);
     }
 
     /// <summary>Compares multiply-adds of products, of sums over frequencies and of transforms with those of the lags.</summary>
-    private static bool IsFaster(ConvolutionGroup group, in SpectralPlan plan, int chunk)
+    private static bool IsFaster(ConvolutionGroup group, int spectra, int chunk)
     {
         double channels = group.Channels, images = group.Images;
         double lags = ((2.0 * group.Rows.Kernel) - 1) * ((2.0 * group.Columns.Kernel) - 1);
         double direct = lags / 2 * group.Pixels * channels * channels * images;
         double pairs = channels * (channels + ImageSpectrum.Lanes) / 2;
-        double sums = Math.Ceiling(images / chunk) * 2 * ((2 * plan.Rows[0].Lags) + 1);
-        double products = plan.Spectra * pairs * ((3 * images) + sums);
-        return products + (TransformCost * plan.Spectra * channels * images) < DirectCost * direct;
+        double sums = Math.Ceiling(images / chunk) * 2 * ((2 * SpectralAxis.LagsOf(group.Rows, group.Rows.Size)) + 1);
+        double products = spectra * pairs * ((3 * images) + sums);
+        return products + (TransformCost * spectra * channels * images) < DirectCost * direct;
     }
 
     private static void Transform(CpuDevice device, in SpectralPlan plan, ConvolutionGroup group, int first, int images, float* spectra)

@@ -26,13 +26,11 @@ internal readonly unsafe struct SpectralPlan
     {
         Rows = new SpectralAxis(group.Rows, memory);
         memory += SpectralAxis.Bytes(group.Rows);
-        Columns = new SpectralAxis(group.Columns, memory);
+        Columns = group.Columns == group.Rows ? Rows : new SpectralAxis(group.Columns, memory);
         memory += SpectralAxis.Bytes(group.Columns);
         Channels = group.Channels;
-        MostElements = ((long)group.Images * group.Pixels * Channels) + ((long)group.Width * group.Width);
-        int vectors = (Channels + ImageSpectrum.Lanes - 1) / ImageSpectrum.Lanes;
-        BlockChannels = Math.Min(vectors * ImageSpectrum.Lanes, MostBlockChannels);
-        Blocks = ((vectors * ImageSpectrum.Lanes) + BlockChannels - 1) / BlockChannels;
+        (BlockChannels, Blocks) = BlocksOf(Channels);
+        MostElements = MostElementsOf(group);
         _quantities = (int*)memory;
         _groups = (SpectrumGroup*)(memory + (((Rows.Count * Columns.Count) + 1) * sizeof(int)));
         for (int j = 0; j < Rows.Count; j++)
@@ -96,6 +94,39 @@ internal readonly unsafe struct SpectralPlan
         return tables + (((rowParts * columnParts) + 1) * sizeof(int)) + (columnParts * ((TransformLength.Longest / 2) + 1) * sizeof(SpectrumGroup));
     }
 
+    /// <summary>Spectra of one image and channel, without tables: what decides whether a plan is worth making.</summary>
+    public static int CountSpectra(ConvolutionGroup group)
+    {
+        Span<StepRange> rows = stackalloc StepRange[SpectralAxis.MostParts(group.Rows)];
+        Span<StepRange> columns = stackalloc StepRange[SpectralAxis.MostParts(group.Columns)];
+        int rowParts = SpectralAxis.Intervals(group.Rows, rows), columnParts = SpectralAxis.Intervals(group.Columns, columns);
+        int spectra = 0;
+        foreach (StepRange column in columns[..columnParts])
+        {
+            int points = SpectralAxis.LengthFor(group.Columns, column.Count).Points;
+            int half = (points / 2) + 1;
+            int real = points % 2 == 0 ? 2 : 1;
+            foreach (StepRange row in rows[..rowParts])
+            {
+                int down = SpectralAxis.LengthFor(group.Rows, row.Count).Points;
+                spectra += (real * ((down / 2) + 1)) + ((half - real) * down);
+            }
+        }
+
+        return spectra;
+    }
+
+    /// <summary>Elements of a buffer at the most: as many as images and result have together.</summary>
+    public static long MostElementsOf(ConvolutionGroup group) =>
+        ((long)group.Images * group.Pixels * group.Channels) + ((long)group.Width * group.Width);
+
+    /// <summary>Elements of a spectrum of some images of a group.</summary>
+    public static long SpectrumElements(ConvolutionGroup group, int images)
+    {
+        (int channels, int blocks) = BlocksOf(group.Channels);
+        return SpectrumElements(blocks, channels, images);
+    }
+
     public SpectrumGroup Group(int group) => _groups[group];
 
     /// <summary>The first autocorrelation of a rectangle; lags of rows before those of columns, both ascending.</summary>
@@ -106,10 +137,19 @@ internal readonly unsafe struct SpectralPlan
         Math.Min(BlockChannels, ((Channels + ImageSpectrum.Lanes - 1) / ImageSpectrum.Lanes * ImageSpectrum.Lanes) - (block * BlockChannels));
 
     /// <summary>Elements of a spectrum of some images.</summary>
-    public long SpectrumElements(int images) => (2L * Blocks * images * BlockChannels) + Gap;
+    public long SpectrumElements(int images) => SpectrumElements(Blocks, BlockChannels, images);
 
     /// <summary>Elements of an autocorrelation of a pair of blocks.</summary>
     public long TileElements => (long)BlockChannels * BlockChannels;
+
+    private static long SpectrumElements(int blocks, int channels, int images) => (2L * blocks * images * channels) + Gap;
+
+    private static (int Channels, int Blocks) BlocksOf(int channels)
+    {
+        int whole = (channels + ImageSpectrum.Lanes - 1) / ImageSpectrum.Lanes * ImageSpectrum.Lanes;
+        int block = Math.Min(whole, MostBlockChannels);
+        return (block, (whole + block - 1) / block);
+    }
 }
 
 /// <summary>The spectra at one frequency along the columns of a part.</summary>
