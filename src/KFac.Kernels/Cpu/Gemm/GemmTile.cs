@@ -193,13 +193,3 @@ internal readonly struct FetchingHalfTileOfRows : ITileForm
 
     public static bool Fetches => true;
 }
-
-/// <summary>Where a tile's sums go: <c>C ← α·sums + β·C</c>, with one rounding for each of the three operations but where the
-/// width has no fused multiply-add.</summary>
-internal readonly unsafe struct TileTarget(float alpha, float beta, float* c, long ldc)
-{
-    public readonly float Alpha = alpha;
-    public readonly float Beta = beta;
-    public readonly float* C = c;
-    public readonly long Ldc = ldc;
-}

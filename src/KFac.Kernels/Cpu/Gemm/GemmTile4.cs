@@ -147,12 +147,40 @@ internal readonly unsafe struct GemmTile4<TSimd, TVector> : IGemmTile
             }
         }
 
-        TileRow<TSimd, TVector, TVectors>.Write(target, 0, c00, c01, c02);
-        TileRow<TSimd, TVector, TVectors>.Write(target, 1, c10, c11, c12);
+        switch (target.Update)
+        {
+            case TileUpdate.Set:
+                Write<TVectors, TForm, SetTile>(target, c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32);
+                break;
+            case TileUpdate.Add:
+                Write<TVectors, TForm, AddTile>(target, c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32);
+                break;
+            case TileUpdate.AddScaled:
+                Write<TVectors, TForm, AddScaledTile>(target, c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32);
+                break;
+            default:
+                Write<TVectors, TForm, MixTile>(target, c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32);
+                break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write<TVectors, TForm, TUpdate>(
+        in TileTarget target,
+        TVector c00, TVector c01, TVector c02,
+        TVector c10, TVector c11, TVector c12,
+        TVector c20, TVector c21, TVector c22,
+        TVector c30, TVector c31, TVector c32)
+        where TVectors : struct, ITileVectors
+        where TForm : struct, ITileForm
+        where TUpdate : struct, ITileUpdate
+    {
+        TileRow<TSimd, TVector, TVectors>.Write<TUpdate>(target, 0, c00, c01, c02);
+        TileRow<TSimd, TVector, TVectors>.Write<TUpdate>(target, 1, c10, c11, c12);
         if (TForm.AllRows)
         {
-            TileRow<TSimd, TVector, TVectors>.Write(target, 2, c20, c21, c22);
-            TileRow<TSimd, TVector, TVectors>.Write(target, 3, c30, c31, c32);
+            TileRow<TSimd, TVector, TVectors>.Write<TUpdate>(target, 2, c20, c21, c22);
+            TileRow<TSimd, TVector, TVectors>.Write<TUpdate>(target, 3, c30, c31, c32);
         }
     }
 }

@@ -154,16 +154,60 @@ internal readonly unsafe struct GemmTile512 : IGemmTile
             }
         }
 
-        TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 0, c00, c01, c02);
-        TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 1, c10, c11, c12);
-        TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 2, c20, c21, c22);
-        TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 3, c30, c31, c32);
+        switch (target.Update)
+        {
+            case TileUpdate.Set:
+                Write<TVectors, TForm, SetTile>(
+                    target,
+                    c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32,
+                    c40, c41, c42, c50, c51, c52, c60, c61, c62, c70, c71, c72);
+                break;
+            case TileUpdate.Add:
+                Write<TVectors, TForm, AddTile>(
+                    target,
+                    c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32,
+                    c40, c41, c42, c50, c51, c52, c60, c61, c62, c70, c71, c72);
+                break;
+            case TileUpdate.AddScaled:
+                Write<TVectors, TForm, AddScaledTile>(
+                    target,
+                    c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32,
+                    c40, c41, c42, c50, c51, c52, c60, c61, c62, c70, c71, c72);
+                break;
+            default:
+                Write<TVectors, TForm, MixTile>(
+                    target,
+                    c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32,
+                    c40, c41, c42, c50, c51, c52, c60, c61, c62, c70, c71, c72);
+                break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write<TVectors, TForm, TUpdate>(
+        in TileTarget target,
+        Vector512<float> c00, Vector512<float> c01, Vector512<float> c02,
+        Vector512<float> c10, Vector512<float> c11, Vector512<float> c12,
+        Vector512<float> c20, Vector512<float> c21, Vector512<float> c22,
+        Vector512<float> c30, Vector512<float> c31, Vector512<float> c32,
+        Vector512<float> c40, Vector512<float> c41, Vector512<float> c42,
+        Vector512<float> c50, Vector512<float> c51, Vector512<float> c52,
+        Vector512<float> c60, Vector512<float> c61, Vector512<float> c62,
+        Vector512<float> c70, Vector512<float> c71, Vector512<float> c72)
+        where TVectors : struct, ITileVectors
+        where TForm : struct, ITileForm
+        where TUpdate : struct, ITileUpdate
+    {
+        TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 0, c00, c01, c02);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 1, c10, c11, c12);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 2, c20, c21, c22);
+        TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 3, c30, c31, c32);
         if (TForm.AllRows)
         {
-            TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 4, c40, c41, c42);
-            TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 5, c50, c51, c52);
-            TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 6, c60, c61, c62);
-            TileRow<Simd512, Vector512<float>, TVectors>.Write(target, 7, c70, c71, c72);
+            TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 4, c40, c41, c42);
+            TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 5, c50, c51, c52);
+            TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 6, c60, c61, c62);
+            TileRow<Simd512, Vector512<float>, TVectors>.Write<TUpdate>(target, 7, c70, c71, c72);
         }
     }
 }

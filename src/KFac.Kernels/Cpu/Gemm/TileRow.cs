@@ -26,22 +26,33 @@ internal static unsafe class TileRow<TSimd, TVector, TVectors>
 
     /// <summary>Row <paramref name="row"/> of a tile to C.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Write(in TileTarget target, int row, TVector c0, TVector c1, TVector c2) =>
-        Write(target.C + (row * target.Ldc), target.Alpha, target.Beta, c0, c1, c2);
-
-    /// <summary><c>c ← α·sums + β·c</c>; c is not read where β is 0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Write(float* c, float alpha, float beta, TVector c0, TVector c1, TVector c2)
+    public static void Write(in TileTarget target, int row, TVector c0, TVector c1, TVector c2)
     {
-        TSimd.Store(Update(alpha, beta, c0, c), c);
+        if (target.Beta == 0)
+        {
+            Write<SetTile>(target, row, c0, c1, c2);
+        }
+        else
+        {
+            Write<MixTile>(target, row, c0, c1, c2);
+        }
+    }
+
+    /// <summary>As the other, for a target whose update is known.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Write<TUpdate>(in TileTarget target, int row, TVector c0, TVector c1, TVector c2)
+        where TUpdate : struct, ITileUpdate
+    {
+        float* c = target.C + (row * target.Ldc);
+        TSimd.Store(TUpdate.Of<TSimd, TVector>(target, c0, c), c);
         if (TVectors.Count > 1)
         {
-            TSimd.Store(Update(alpha, beta, c1, c + TSimd.Count), c + TSimd.Count);
+            TSimd.Store(TUpdate.Of<TSimd, TVector>(target, c1, c + TSimd.Count), c + TSimd.Count);
         }
 
         if (TVectors.Count > 2)
         {
-            TSimd.Store(Update(alpha, beta, c2, c + (2 * TSimd.Count)), c + (2 * TSimd.Count));
+            TSimd.Store(TUpdate.Of<TSimd, TVector>(target, c2, c + (2 * TSimd.Count)), c + (2 * TSimd.Count));
         }
     }
 
@@ -54,7 +65,8 @@ internal static unsafe class TileRow<TSimd, TVector, TVectors>
             int j = 0;
             for (; j + TSimd.Count <= columns; j += TSimd.Count)
             {
-                TSimd.Store(Update(target.Alpha, target.Beta, TSimd.Load(sums + j), c + j), c + j);
+                TSimd.Store(target.Beta == 0 ? SetTile.Of<TSimd, TVector>(target, TSimd.Load(sums + j), c + j)
+                    : MixTile.Of<TSimd, TVector>(target, TSimd.Load(sums + j), c + j), c + j);
             }
 
             if (j < columns)
@@ -77,9 +89,4 @@ internal static unsafe class TileRow<TSimd, TVector, TVectors>
 
         TSimd.StorePartial(sum, c, count);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Update(float alpha, float beta, TVector sum, float* c) => beta == 0
-        ? TSimd.Multiply(TSimd.Create(alpha), sum)
-        : TSimd.MultiplyAdd(TSimd.Create(alpha), sum, TSimd.Multiply(TSimd.Create(beta), TSimd.Load(c)));
 }

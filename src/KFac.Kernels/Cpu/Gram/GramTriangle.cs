@@ -74,10 +74,12 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
         float* scratch, GramRows rows, int firstGroup, int endGroup, float alpha, float beta, float* c, long ldc, ref LinesAhead ahead)
     {
         CopyStrip(scratch, rows);
-        var block = new Block(rows, scratch, alpha, beta, c, ldc);
+        int whole = Whole(rows);
+        var block = new Block((float*)rows.X.Data, rows.X.RowStride, rows.Rows, whole, rows.Width, scratch, new TileTarget(alpha, beta, c, ldc));
         for (int group = firstGroup; group < endGroup; group++)
         {
-            block.Multiply(group, ref ahead);
+            int start = GroupStart(rows, group);
+            block.Multiply(start, Math.Min(GroupStart(rows, group + 1), rows.Width) - start, ref ahead);
         }
     }
 
@@ -119,37 +121,41 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
         }
     }
 
-    private readonly struct Block(GramRows steps, float* strip, float alpha, float beta, float* c, long ldc)
+    /// <param name="x">The rows, <paramref name="stride"/> elements apart.</param>
+    /// <param name="steps">How many rows.</param>
+    /// <param name="whole">Columns that are read where they lie; those from there to <paramref name="width"/> are in the strip.</param>
+    /// <param name="all">Where the square of all columns is.</param>
+    private readonly struct Block(float* x, long stride, int steps, int whole, int width, float* strip, TileTarget all)
     {
-        public void Multiply(int group, ref LinesAhead ahead)
+        /// <summary>A group of columns with themselves and all below. What the tiles of a group share stays in registers here: worked out for
+        /// each tile it took 2% of the time at width 384.</summary>
+        public void Multiply(int column, int columns, ref LinesAhead ahead)
         {
-            int column = GroupStart(steps, group);
-            int vectors = (GroupStart(steps, group + 1) - column + TSimd.Count - 1) / TSimd.Count;
-            for (int row = column; row < steps.Width; row += TTile.Rows)
+            int most = (columns + TSimd.Count - 1) / TSimd.Count;
+            bool inStrip = column >= whole;
+            float* b = inStrip ? strip : x + column;
+            long strideB = inStrip ? TSimd.Count : stride;
+            bool fetches = all.Beta != 0 && width >= FetchedColumns;
+            for (int row = column; row < width; row += TTile.Rows)
             {
-                MultiplyTile(row, column, Math.Min(vectors, ((row - column) / TSimd.Count) + 1), ref ahead);
-            }
-        }
+                int vectors = Math.Min(most, ((row - column) / TSimd.Count) + 1);
+                TileTarget target = all.At(row, column);
+                float* a = row < whole ? x + row : strip + (row - whole);
+                long strideA = row < whole ? stride : TSimd.Count;
+                int rows = Math.Min(TTile.Rows, width - row);
+                if (fetches)
+                {
+                    LinesAhead.FetchTile(target.C, target.Ldc, rows, vectors * TSimd.Count);
+                }
 
-        private void MultiplyTile(int row, int column, int vectors, ref LinesAhead ahead)
-        {
-            int rows = Math.Min(TTile.Rows, steps.Width - row);
-            int columns = Math.Min(vectors * TSimd.Count, steps.Width - column);
-            (nint a, long strideA) = Columns(row);
-            (nint b, long strideB) = Columns(column);
-            float* target = c + (row * ldc) + column;
-            if (beta != 0 && steps.Width >= FetchedColumns)
-            {
-                LinesAhead.FetchTile(target, ldc, rows, columns);
-            }
-
-            if (rows == TTile.Rows && columns == vectors * TSimd.Count)
-            {
-                TTile.MultiplyFetching(rows, vectors, steps.Rows, (float*)a, strideA, (float*)b, strideB, new TileTarget(alpha, beta, target, ldc), ref ahead);
-            }
-            else
-            {
-                MultiplyEdge(rows, columns, vectors, (float*)a, strideA, (float*)b, strideB, new TileTarget(alpha, beta, target, ldc), ref ahead);
+                if (rows == TTile.Rows && vectors * TSimd.Count <= columns)
+                {
+                    TTile.MultiplyFetching(rows, vectors, steps, a, strideA, b, strideB, target, ref ahead);
+                }
+                else
+                {
+                    MultiplyEdge(rows, Math.Min(vectors * TSimd.Count, columns), vectors, a, strideA, b, strideB, target, ref ahead);
+                }
             }
         }
 
@@ -159,13 +165,8 @@ internal static unsafe class GramTriangle<TTile, TSimd, TVector>
         {
             float* sums = stackalloc float[TTile.Rows * TTile.Columns];
             int computed = rows <= TTile.Rows / 2 ? TTile.Rows / 2 : TTile.Rows;
-            TTile.MultiplyFetching(computed, vectors, steps.Rows, a, strideA, b, strideB, new TileTarget(1, 0, sums, TTile.Columns), ref ahead);
+            TTile.MultiplyFetching(computed, vectors, steps, a, strideA, b, strideB, new TileTarget(1, 0, sums, TTile.Columns), ref ahead);
             TTile.Write(sums, rows, columns, target);
         }
-
-        /// <summary>Where columns from the given one lie, and the distance of their rows.</summary>
-        private (nint Data, long Stride) Columns(int column) => column < Whole(steps)
-            ? ((nint)steps.X.At(0, column), steps.X.RowStride)
-            : ((nint)(strip + (column - Whole(steps))), TSimd.Count);
     }
 }
