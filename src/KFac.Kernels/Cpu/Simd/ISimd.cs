@@ -88,8 +88,11 @@ internal unsafe interface ISimd<TVector>
     /// <summary>The nearest whole number, even where two are.</summary>
     static abstract TVector Round(TVector value);
 
-    /// <summary><c>value·2ᵉ</c> for whole e from −200 to 200, subnormal results and overflow included.</summary>
+    /// <summary><c>value·2ᵉ</c> for e from −200 to 200 without its fraction, the largest whole number below, subnormal results and overflow included.</summary>
     static abstract TVector Scale(TVector value, TVector exponent);
+
+    /// <summary><c>2^{i/16}</c>, i the whole number in the lowest four bits.</summary>
+    static abstract TVector PowerOfSixteenths(TVector bits);
 
     /// <summary>All elements with the bits of <paramref name="bits"/>.</summary>
     static abstract TVector CreateBits(int bits);

@@ -119,7 +119,13 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
     public static Vector128<float> Scale(Vector128<float> value, Vector128<float> exponent)
     {
         Vector128<float> half = Vector128.Round(exponent * 0.5f);
-        return value * PowerOfTwo(half) * PowerOfTwo(exponent - half);
+        return value * PowerOfTwo(half) * PowerOfTwo(Vector128.Floor(exponent - half));
+    }
+
+    public static Vector128<float> PowerOfSixteenths(Vector128<float> bits)
+    {
+        Vector128<int> index = bits.AsInt32() & Vector128.Create(15);
+        return Vector128.Create(Sixteenths[index[0]], Sixteenths[index[1]], Sixteenths[index[2]], Sixteenths[index[3]]);
     }
 
     public static Vector128<float> CreateBits(int bits) => Vector128.Create(bits).AsSingle();
@@ -153,6 +159,12 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 
     public static (Vector128<float> Left, Vector128<float> Right) Interleave(Vector128<float> even, Vector128<float> odd) =>
         (Vector128.Create(even[0], odd[0], even[1], odd[1]), Vector128.Create(even[2], odd[2], even[3], odd[3]));
+
+    private static ReadOnlySpan<float> Sixteenths =>
+    [
+        1f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f, 1.29683955f, 1.35425555f,
+        1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f,
+    ];
 
     private static Vector128<float> PowerOfTwo(Vector128<float> exponent) =>
         ((Vector128.ConvertToInt32(exponent) + Vector128.Create(127)) << 23).AsSingle();

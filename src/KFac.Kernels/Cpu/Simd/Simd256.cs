@@ -9,6 +9,14 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 {
     public static int Count => 8;
 
+    /// <summary>2^{i/16} for i from 0 to 7.</summary>
+    public static Vector256<float> FirstSixteenths => Vector256.Create(
+        1f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f, 1.29683955f, 1.35425555f);
+
+    /// <summary>2^{i/16} for i from 8 to 15.</summary>
+    public static Vector256<float> LastSixteenths => Vector256.Create(
+        1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f);
+
     public static Vector256<float> Zero => Vector256<float>.Zero;
 
     public static Vector256<float> Create(float value) => Vector256.Create(value);
@@ -85,8 +93,13 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
     public static Vector256<float> Scale(Vector256<float> value, Vector256<float> exponent)
     {
         Vector256<float> half = Vector256.Round(exponent * 0.5f);
-        return value * PowerOfTwo(half) * PowerOfTwo(exponent - half);
+        return value * PowerOfTwo(half) * PowerOfTwo(Vector256.Floor(exponent - half));
     }
+
+    public static Vector256<float> PowerOfSixteenths(Vector256<float> bits) => Avx.BlendVariable(
+        Avx2.PermuteVar8x32(FirstSixteenths, bits.AsInt32()),
+        Avx2.PermuteVar8x32(LastSixteenths, bits.AsInt32()),
+        ShiftBitsLeft(bits, 28));
 
     public static Vector256<float> CreateBits(int bits) => Vector256.Create(bits).AsSingle();
 

@@ -86,6 +86,9 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> Scale(Vector512<float> value, Vector512<float> exponent) =>
         Avx512F.Scale(value, exponent);
 
+    public static Vector512<float> PowerOfSixteenths(Vector512<float> bits) =>
+        Avx512F.PermuteVar16x32(Vector512.Create(Simd256.FirstSixteenths, Simd256.LastSixteenths), bits.AsInt32());
+
     public static Vector512<float> CreateBits(int bits) => Vector512.Create(bits).AsSingle();
 
     public static Vector512<float> And(Vector512<float> left, Vector512<float> right) => left & right;
