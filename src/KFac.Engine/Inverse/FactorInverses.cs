@@ -21,7 +21,6 @@ internal sealed class FactorInverses : KroneckerInverses
     private readonly SlotInversion _inversion;
     private readonly long[] _isGood;
     private readonly VectorView<float> _scratch;
-    private VectorView<float> _innerProducts;
 
     public FactorInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
         : base(stream, layers, options)
@@ -36,6 +35,8 @@ internal sealed class FactorInverses : KroneckerInverses
     }
 
     internal override ulong? Mark => _inverses.Mark;
+
+    internal override bool PreconditionsRows => true;
 
     private protected override void UpdateCore(ReadOnlySpan<KroneckerPair> factors, ReadOnlySpan<int> rows)
     {
@@ -77,34 +78,25 @@ internal sealed class FactorInverses : KroneckerInverses
     private protected override void ApplyRowsCore(
         int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update)
     {
-        int slot = _slots.OfA(layer);
-        (MatrixView<float> left, MatrixView<float> right) = RowsIn(_scratch, layer, outputGradients, inputs);
-        _inverses.Multiply(MatrixSide.Right, slot, inputs, right);
-        if (_slots.HasB(layer))
-        {
-            _inverses.Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
-        }
-
+        (int rows, int outputs) = (inputs.Rows, outputGradients.Columns);
+        MatrixView<float> right = MatrixIn(_scratch, rows, inputs.Columns);
+        MatrixView<float> left = _scratch.Slice(rows * inputs.Columns, rows * outputs).AsMatrix(rows, outputs);
+        left = PreconditionRowsCore(layer, outputGradients, inputs, left, right);
         Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, left, right, 0, update);
     }
 
-    /// <summary><c>⟨s·GᵀX, s·LᵀR⟩ = s²·Σ (G·Lᵀ)∘(X·Rᵀ)</c>, of which L and R are still in the scratch memory.</summary>
-    private protected override bool TryProductOfRows(
-        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, VectorView<double> product)
+    private protected override MatrixView<float> PreconditionRowsCore(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right)
     {
-        int rows = inputs.Rows;
-        if (_innerProducts.Length < 2 * rows * rows)
+        int slot = _slots.OfA(layer);
+        _inverses.Multiply(MatrixSide.Right, slot, inputs, right);
+        if (!_slots.HasB(layer))
         {
-            _innerProducts = Arena.Vector<float>(2 * rows * rows);
+            return outputGradients;
         }
 
-        (MatrixView<float> left, MatrixView<float> right) = RowsIn(_scratch, layer, outputGradients, inputs);
-        MatrixView<float> both = MatrixIn(_innerProducts, 2 * rows, rows);
-        (MatrixView<float> ofOutputs, MatrixView<float> ofInputs) = (both.RowRange(0, rows), both.RowRange(rows, rows));
-        Gemm.Run(Stream, Transpose.No, Transpose.Yes, scale, outputGradients, left, 0, ofOutputs);
-        Gemm.Run(Stream, Transpose.No, Transpose.Yes, scale, inputs, right, 0, ofInputs);
-        Reduction.Dot(Stream, ofOutputs, ofInputs, product);
-        return true;
+        _inverses.Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
+        return left;
     }
 
     private protected override void VisitInverses(IStateVisitor visitor)
@@ -118,15 +110,6 @@ internal sealed class FactorInverses : KroneckerInverses
     }
 
     private protected override void DisposeCore() => _inverses.Dispose();
-
-    /// <summary>Where preconditioned rows lie: <c>L = G·B⁻¹</c>, which is G itself without B, and <c>R = X·A⁻¹</c>.</summary>
-    private (MatrixView<float> Left, MatrixView<float> Right) RowsIn(
-        VectorView<float> memory, int layer, MatrixView<float> outputGradients, MatrixView<float> inputs)
-    {
-        (int rows, int outputs) = (inputs.Rows, outputGradients.Columns);
-        MatrixView<float> right = MatrixIn(memory, rows, inputs.Columns);
-        return (_slots.HasB(layer) ? memory.Slice(rows * inputs.Columns, rows * outputs).AsMatrix(rows, outputs) : outputGradients, right);
-    }
 
     /// <summary>Inverts, and tries again what failed.</summary>
     private void Invert()

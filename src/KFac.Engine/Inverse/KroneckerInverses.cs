@@ -14,6 +14,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     private readonly int[] _mostRows;
     private readonly InverseArguments _arguments;
     private VectorView<float> _product;
+    private VectorView<float> _innerProducts;
     private long _updates;
 
     private protected KroneckerInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
@@ -100,16 +101,50 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         ApplyCore(layer, FormGradient(outputGradients, inputs, scale), update);
     }
 
-    /// <summary><c>⟨∇W, update⟩</c> for <c>∇W = scale·GᵀX</c> and the update that <see cref="ApplyRows"/> has just written for it.</summary>
+    /// <summary>Whether rows are preconditioned each on its own side, so that the update is the product of what they become.</summary>
+    internal virtual bool PreconditionsRows => false;
+
+    /// <summary>Applies a layer's damped inverse to rows: the update of <see cref="ApplyRows"/> is <c>scale·LᵀR</c>.</summary>
+    /// <param name="left">[N, P_out], room for L.</param>
+    /// <param name="right">[N, P_in], or [N, P_in + 1]; receives <c>R = X·A⁻¹</c>.</param>
+    /// <returns><c>L = G·B⁻¹</c>, in the room for it; G itself where there is no B.</returns>
+    /// <exception cref="InvalidOperationException">Nothing has been inverted yet, or <see cref="PreconditionsRows"/> is false.</exception>
+    internal MatrixView<float> PreconditionRows(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right)
+    {
+        CheckReady(layer);
+        _arguments.CheckRows(layer, outputGradients, inputs);
+        return PreconditionRowsCore(layer, outputGradients, inputs, left, right);
+    }
+
+    /// <summary><c>⟨s·GᵀX, s·LᵀR⟩ = s²·Σ (G·Lᵀ)∘(X·Rᵀ)</c>, for few rows.</summary>
     /// <param name="product">One element.</param>
     internal void ProductOfRows(
-        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update, VectorView<double> product)
+        MatrixView<float> outputGradients,
+        MatrixView<float> inputs,
+        MatrixView<float> left,
+        MatrixView<float> right,
+        float scale,
+        VectorView<double> product)
     {
-        if (inputs.Rows > _mostRows[layer] || !TryProductOfRows(layer, outputGradients, inputs, scale, product))
+        int rows = inputs.Rows;
+        if (_innerProducts.Length < 2 * rows * rows)
         {
-            Reduction.Dot(Stream, FormGradient(outputGradients, inputs, scale), update, product);
+            _innerProducts = Arena.Vector<float>(2 * rows * rows);
         }
+
+        MatrixView<float> both = MatrixIn(_innerProducts, 2 * rows, rows);
+        (MatrixView<float> ofOutputs, MatrixView<float> ofInputs) = (both.RowRange(0, rows), both.RowRange(rows, rows));
+        Gemm.Run(Stream, Transpose.No, Transpose.Yes, scale, outputGradients, left, 0, ofOutputs);
+        Gemm.Run(Stream, Transpose.No, Transpose.Yes, scale, inputs, right, 0, ofInputs);
+        Reduction.Dot(Stream, ofOutputs, ofInputs, product);
     }
+
+    /// <summary><c>⟨∇W, update⟩</c> for <c>∇W = scale·GᵀX</c> and the update that <see cref="ApplyRows"/> has written for it.</summary>
+    /// <param name="product">One element.</param>
+    internal void ProductOfRows(
+        MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update, VectorView<double> product) =>
+        Reduction.Dot(Stream, FormGradient(outputGradients, inputs, scale), update, product);
 
     /// <summary>The most rows of a gradient that <see cref="ApplyRows"/> preconditions before it multiplies them: those for
     /// which this takes less time.</summary>
@@ -190,9 +225,9 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     private protected abstract void ApplyRowsCore(
         int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update);
 
-    /// <summary><see cref="ProductOfRows"/> from the rows alone, which are few; false where the update has no such form.</summary>
-    private protected virtual bool TryProductOfRows(
-        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, VectorView<double> product) => false;
+    private protected virtual MatrixView<float> PreconditionRowsCore(
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right) =>
+        throw new InvalidOperationException("These inverses do not precondition rows on their own.");
 
     private protected abstract void VisitInverses(IStateVisitor visitor);
 

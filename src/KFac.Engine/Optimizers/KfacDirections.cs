@@ -4,8 +4,9 @@ namespace KFac.Engine;
 
 /// <summary>The layers' preconditioned gradients, scaled by KL clipping: <c>ΔW = (A⊗B + damping)⁻¹ ∇W</c> for every Kronecker layer,
 /// times <c>min(1, √(κ/(η² Σ_ℓ ⟨∇W_ℓ, ΔW_ℓ⟩)))</c>.</summary>
-/// <remarks>Layers that the training pass left as rows are preconditioned by rows, and their inner products with them.</remarks>
-internal sealed class KfacDirections
+/// <remarks>Layers that the training pass left as rows are preconditioned by rows, and their inner products with them; where the update allows it their
+/// directions stay rows (<see cref="RowDirections"/>).</remarks>
+internal sealed class KfacDirections : IDisposable
 {
     private readonly DeviceStream _stream;
     private readonly ParameterSet _parameters;
@@ -15,12 +16,20 @@ internal sealed class KfacDirections
     private readonly VectorView<double> _products;
     private readonly VectorView<float> _klFactor;
     private readonly VectorView<float>[] _layerRuns;
+    private readonly RowDirections? _asRows;
 
     /// <param name="arena">Memory for as long as the optimizer lives.</param>
-    /// <param name="layers">Number of Kronecker layers.</param>
     /// <param name="klClip">κ; null leaves directions as they are.</param>
+    /// <param name="mayStayRows">Whether the update can do without directions that are formed.</param>
     public KfacDirections(
-        DeviceStream stream, Arena arena, ParameterSet parameters, int layers, KroneckerInverses inverses, GradientRows rows, double? klClip)
+        DeviceStream stream,
+        Arena arena,
+        ParameterSet parameters,
+        IReadOnlyList<KroneckerLayer> layers,
+        KroneckerInverses inverses,
+        GradientRows rows,
+        double? klClip,
+        bool mayStayRows)
     {
         _stream = stream;
         _parameters = parameters;
@@ -28,33 +37,27 @@ internal sealed class KfacDirections
         _rows = rows;
         _klClip = klClip;
         Values = arena.Vector<float>(parameters.Values.Length);
-        _products = arena.Vector<double>(layers);
+        _products = arena.Vector<double>(layers.Count);
         _klFactor = arena.Vector<float>(1);
         _layerRuns = KfacBlocks.LayerRuns(Values, parameters.Blocks);
+        _asRows = mayStayRows ? new RowDirections(stream, layers, inverses, rows) : null;
     }
 
-    /// <summary>Directions, laid out as the gradients; those of parameters without Kronecker structure are left to others.</summary>
+    /// <summary>Directions, laid out as the gradients; those of parameters without Kronecker structure are left to others, those that are given by rows
+    /// are undefined.</summary>
     public VectorView<float> Values { get; }
 
     /// <summary>Writes the layers' directions, before clipping.</summary>
     /// <param name="byRows">Whether rows that were kept stand for gradients.</param>
     public void Precondition(bool byRows)
     {
+        _asRows?.Clear();
         for (int i = 0; i < _parameters.Blocks.Count; i++)
         {
             ParameterBlock block = _parameters.Blocks[i];
-            MatrixView<float> direction = ParameterSet.View(Values, block);
-            if (block.Layer >= 0 && byRows && _rows.TryGet(block.Layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
+            if (block.Layer >= 0)
             {
-                _inverses.ApplyRows(block.Layer, outputGradients, inputs, _rows.Scale, direction);
-                if (_klClip is not null)
-                {
-                    _inverses.ProductOfRows(block.Layer, outputGradients, inputs, _rows.Scale, direction, _products.Slice(block.Layer, 1));
-                }
-            }
-            else if (block.Layer >= 0)
-            {
-                _inverses.Apply(block.Layer, _parameters.GradientsOf(block), direction);
+                Precondition(block, byRows);
             }
         }
     }
@@ -78,9 +81,85 @@ internal sealed class KfacDirections
         }
 
         Clipping.ByDivergence(_stream, _products, learningRate, clip, _klFactor);
-        foreach (VectorView<float> run in _layerRuns)
+        if (_asRows is null || !byRows)
         {
-            Clipping.Apply(_stream, _klFactor, run.AsMatrix(1, run.Length));
+            foreach (VectorView<float> run in _layerRuns)
+            {
+                Clipping.Apply(_stream, _klFactor, run.AsMatrix(1, run.Length));
+            }
+
+            return;
+        }
+
+        for (int i = 0; i < _parameters.Blocks.Count; i++)
+        {
+            ParameterBlock block = _parameters.Blocks[i];
+            if (IsGivenByRows(block))
+            {
+                _asRows.Scale(block.Layer, _klFactor);
+            }
+            else if (block.Layer >= 0)
+            {
+                Clipping.Apply(_stream, _klFactor, ParameterSet.View(Values, block));
+            }
+        }
+    }
+
+    /// <summary>Takes the step: <c>v ← μ·v + ΔW + decay·θ; θ ← θ − η·v</c>, or as Nesterov's rule says.</summary>
+    /// <param name="step">Its learning rate is the one in <paramref name="learningRate"/>, on the host.</param>
+    /// <param name="learningRate">[1], η.</param>
+    public void Update(in MomentumStep step, VectorView<double> learningRate, VectorView<float> velocity)
+    {
+        int start = 0;
+        for (int i = 0; i < _parameters.Blocks.Count; i++)
+        {
+            ParameterBlock block = _parameters.Blocks[i];
+            if (!IsGivenByRows(block))
+            {
+                continue;
+            }
+
+            UpdateFormed(step, learningRate, velocity, start, block.Offset);
+            _asRows!.Update(block.Layer, step, ParameterSet.View(velocity, block), _parameters.ValuesOf(block));
+            start = block.Offset + (block.Rows * block.Columns);
+        }
+
+        UpdateFormed(step, learningRate, velocity, start, velocity.Length);
+    }
+
+    public void Dispose() => _asRows?.Dispose();
+
+    private bool IsGivenByRows(ParameterBlock block) => block.Layer >= 0 && _asRows?.IsGiven(block.Layer) == true;
+
+    private void UpdateFormed(in MomentumStep step, VectorView<double> learningRate, VectorView<float> velocity, int start, int end)
+    {
+        if (end > start)
+        {
+            int length = end - start;
+            ParameterUpdate.Momentum(
+                _stream, step, Values.Slice(start, length), velocity.Slice(start, length), _parameters.Values.Slice(start, length), learningRate);
+        }
+    }
+
+    private void Precondition(ParameterBlock block, bool byRows)
+    {
+        VectorView<double> product = _klClip is null ? default : _products.Slice(block.Layer, 1);
+        if (byRows && _asRows?.TryPrecondition(block.Layer, product) == true)
+        {
+            return;
+        }
+
+        MatrixView<float> direction = ParameterSet.View(Values, block);
+        if (!byRows || !_rows.TryGet(block.Layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
+        {
+            _inverses.Apply(block.Layer, _parameters.GradientsOf(block), direction);
+            return;
+        }
+
+        _inverses.ApplyRows(block.Layer, outputGradients, inputs, _rows.Scale, direction);
+        if (!product.IsEmpty)
+        {
+            _inverses.ProductOfRows(outputGradients, inputs, _rows.Scale, direction, product);
         }
     }
 }

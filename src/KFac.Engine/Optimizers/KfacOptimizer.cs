@@ -31,6 +31,7 @@ public sealed class KfacOptimizer : IOptimizer
     private readonly StepNumbers _numbers;
     private readonly StepRecorder _update;
     private bool _byRows;
+    private double _learningRate;
     private long _step;
 
     /// <summary>Makes room for factors, inverses and momentum.</summary>
@@ -58,7 +59,8 @@ public sealed class KfacOptimizer : IOptimizer
         _others = new OtherParameters(_stream, _arena, parameters.Blocks, options.OtherParameters);
         int[] mostRows = [.. Enumerable.Range(0, model.Layers.Count).Select(layer => options.LowRankGradients ? _inverses.MostRows(layer) : 0)];
         _rows = new GradientRows(_stream, model.Layers, mostRows, parameters.Values.Length);
-        _directions = new KfacDirections(_stream, _arena, parameters, model.Layers.Count, _inverses, _rows, options.KlClip);
+        _directions = new KfacDirections(
+            _stream, _arena, parameters, model.Layers, _inverses, _rows, options.KlClip, mayStayRows: !options.Nesterov);
         _velocity = _arena.Vector<float>(parameters.Values.Length);
         _parameters = parameters;
         _numbers = new StepNumbers(_stream, _arena, 1 + OtherParameters.Numbers);
@@ -128,6 +130,7 @@ public sealed class KfacOptimizer : IOptimizer
             _inverses.Update(_factors.Pairs, _byRows ? _rows.Counts : default);
         }
 
+        _learningRate = learningRate;
         _numbers[0] = learningRate;
         _others.Write(_step + 1, _numbers, 1);
         _numbers.Upload();
@@ -152,6 +155,7 @@ public sealed class KfacOptimizer : IOptimizer
     {
         _factors.Dispose();
         _inverses.Dispose();
+        _directions.Dispose();
         _rows.Dispose();
         _update.Dispose();
         _arena.Dispose();
@@ -183,7 +187,8 @@ public sealed class KfacOptimizer : IOptimizer
     }
 
     /// <summary>From gradients to parameters, once factors and inverses are what they shall be. Reads nothing back, and depends on
-    /// addresses and numbers that <see cref="KroneckerInverses.Mark"/> stands for.</summary>
+    /// addresses and numbers that <see cref="KroneckerInverses.Mark"/> stands for; where rows stand for gradients also on the learning rate, and is
+    /// not recorded then.</summary>
     private void Update()
     {
         _options.Clock?.Begin(StepPhase.Precondition);
@@ -191,7 +196,7 @@ public sealed class KfacOptimizer : IOptimizer
         _others.Precondition(_parameters, _numbers.OnDevice(1, OtherParameters.Numbers), _directions.Values);
         _directions.Clip(_byRows, _numbers.OnDevice(0, 1));
         _options.Clock?.Begin(StepPhase.Update);
-        var momentum = new MomentumStep(0, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
-        ParameterUpdate.Momentum(_stream, momentum, _directions.Values, _velocity, _parameters.Values, _numbers.OnDevice(0, 1));
+        var momentum = new MomentumStep((float)_learningRate, (float)_options.Momentum, (float)_options.WeightDecay, _options.Nesterov);
+        _directions.Update(momentum, _numbers.OnDevice(0, 1), _velocity);
     }
 }

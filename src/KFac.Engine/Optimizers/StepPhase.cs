@@ -21,7 +21,7 @@ public enum StepPhase
     /// <summary>From gradients to directions, KL clipping included.</summary>
     Precondition,
 
-    /// <summary>From directions to parameters: momentum and weight decay.</summary>
+    /// <summary>From directions to parameters: momentum and weight decay, and the product of directions that are given by rows.</summary>
     Update,
 
     /// <summary>Checks of the gradients, and what else belongs to no other part.</summary>
