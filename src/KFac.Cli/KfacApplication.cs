@@ -31,7 +31,7 @@ internal sealed class KfacApplication
     /// <returns>The process's exit code.</returns>
     public int Run(IReadOnlyList<string> arguments)
     {
-        ParseResult parse = _root.Parse(arguments);
+        ParseResult parse = _root.Parse(arguments.Count > 0 && arguments[0] == "help" ? [.. arguments.Skip(1), "--help"] : arguments);
         if (parse.Errors.Count > 0)
         {
             string name = NameOf(parse.CommandResult);

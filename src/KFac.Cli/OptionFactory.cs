@@ -41,15 +41,22 @@ internal static class OptionFactory
     /// <summary>One of a few words.</summary>
     public static Option<string> Choice(string name, string description, string defaultValue, params string[] values)
     {
-        string wanted = $"{string.Join(", ", values[..^1])} or {values[^1]}";
         return new Option<string>(name)
         {
             Description = description,
             HelpName = string.Join('|', values),
             DefaultValueFactory = _ => defaultValue,
-            CustomParser = result => values.Contains(Token(result)) ? Token(result) : Refuse<string>(result, wanted),
+            CustomParser = result => values.Contains(Token(result)) ? Token(result) : Refuse<string>(result, Wanted(values)),
         };
     }
+
+    /// <summary>One of a few words that may be left out; null then.</summary>
+    public static Option<string?> OptionalChoice(string name, string description, params string[] values) => new(name)
+    {
+        Description = description,
+        HelpName = string.Join('|', values),
+        CustomParser = result => values.Contains(Token(result)) ? Token(result) : Refuse<string>(result, Wanted(values)),
+    };
 
     /// <summary>Any of some words, each given with the option's name.</summary>
     /// <param name="defaultValue">The word that stands when none is given; one of the values.</param>
@@ -149,6 +156,8 @@ internal static class OptionFactory
         result.AddError($"{name} is '{text}'; wanted {wanted}.");
         return default;
     }
+
+    private static string Wanted(string[] values) => $"{string.Join(", ", values[..^1])} or {values[^1]}";
 
     private static string Token(ArgumentResult result) => result.Tokens[^1].Value;
 }

@@ -34,6 +34,13 @@ public sealed class KfacApplicationTests : IDisposable
             command => Assert.Contains($"  {command} ", result.Output, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("train", "--help")]
+    [InlineData("bench", "inverse", "--help")]
+    public void Help_may_be_asked_for_by_a_word(params string[] arguments) =>
+        Assert.Equal(_kfac.Run(arguments).Output, _kfac.Run(["help", .. arguments[..^1]]).Output);
+
     [Fact]
     public void Devices_are_listed_with_the_reason_where_one_is_missing()
     {

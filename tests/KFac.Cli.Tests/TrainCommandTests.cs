@@ -34,6 +34,18 @@ public sealed class TrainCommandTests : IDisposable
         Train("mnist-mlp", "--hidden", "8", "--steps", "1", "--optimizer", "adamw").GetProperty("approximation").ValueKind);
 
     [Fact]
+    public void Forward_only_curvature_and_several_samples_are_trained_with()
+    {
+        string[] small = ["mnist-mlp", "--hidden", "8", "--steps", "5", "--inverse-interval", "4"];
+        JsonElement foof = Train([.. small, "--optimizer", "foof", "--approx", "reduce", "--updates-before-inversion", "2"]);
+        Assert.Equal("reduce", foof.GetProperty("approximation").GetString());
+        Assert.NotEqual(Loss(foof), Loss(Train([.. small, "--optimizer", "foof"])));
+        Assert.NotEqual(Loss(Train([.. small, "--samples", "3"])), Loss(Train(small)));
+
+        static double Loss(JsonElement result) => result.GetProperty("metrics").GetProperty("trainLoss").GetDouble();
+    }
+
+    [Fact]
     public void An_autoencoder_reports_squared_error()
     {
         JsonElement metrics = Train("mnist-autoencoder", "--hidden", "8,3", "--batch", "50", "--steps", "2", "--approx", "reduce").GetProperty("metrics");
@@ -138,7 +150,7 @@ public sealed class TrainCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("There is no workload 'mnist'; wanted mnist-mlp or mnist-autoencoder", "mnist")]
+    [InlineData("There is no workload 'mnist'; wanted one of mnist-mlp, mnist-autoencoder,", "mnist")]
     [InlineData("--steps is '0'; wanted a whole number, at least 1", "mnist-mlp", "--steps", "0")]
     [InlineData("--optimizer is 'adam'; wanted kfac, foof, sgd, nesterov, adamw or nadamw", "mnist-mlp", "--optimizer", "adam")]
     [InlineData("--learning-rate is 'NaN'; wanted a finite number above 0", "mnist-mlp", "--learning-rate", "NaN")]
@@ -153,6 +165,11 @@ public sealed class TrainCommandTests : IDisposable
     [InlineData("--grid-steps is an option of --grid", "mnist-mlp", "--grid-steps", "10")]
     [InlineData("--other-parameters is 'adam'; wanted first-order or diagonal", "mnist-mlp", "--other-parameters", "adam")]
     [InlineData("--other-rate", "mnist-mlp", "--other-rate", "0")]
+    [InlineData("sgd has no --damping", "mnist-mlp", "--optimizer", "sgd", "--damping", "0.1")]
+    [InlineData("adamw has no --approx", "mnist-mlp", "--optimizer", "adamw", "--approx", "expand")]
+    [InlineData("foof has no --curvature", "mnist-mlp", "--optimizer", "foof", "--curvature", "mc")]
+    [InlineData("--curvature exact has no --samples", "mnist-mlp", "--curvature", "exact", "--samples", "2")]
+    [InlineData("The number of updates before an inversion is 3", "mnist-mlp", "--inverse-interval", "2", "--updates-before-inversion", "3")]
     [InlineData("--optimizer cannot be used with --grid", "mnist-mlp", "--grid", "--optimizer", "sgd")]
     [InlineData("The number of grid steps is 10; wanted at least 40", "mnist-mlp", "--grid", "--grid-steps", "10")]
     [InlineData("Required argument 'WORKLOAD'", "--json")]

@@ -15,11 +15,8 @@ internal sealed class BenchInverseCommand : BenchCommand
     private readonly Option<string> _kind = OptionFactory.Choice(
         "--kind", "Damped inverse, or eigendecomposition.", "cholesky", "cholesky", "eigh");
 
-    private readonly Option<string?> _set = OptionFactory.OptionalText(
-        "--set",
-        "Instead of sizes: all factors of a network in one call, wrn16-4, gpt2-small, mnist-mlp or vit.",
-        static name => FactorSets.Names.Contains(name) ? name : null,
-        "wrn16-4, gpt2-small, mnist-mlp or vit");
+    private readonly Option<string?> _set = OptionFactory.OptionalChoice(
+        "--set", "Instead of sizes: all factors of a network in one call.", [.. FactorSets.Names]);
 
     private readonly Option<double?> _warm = OptionFactory.OptionalNumber<double>(
         "--warm",

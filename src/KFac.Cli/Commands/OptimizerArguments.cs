@@ -10,8 +10,11 @@ internal sealed class OptimizerArguments
     private readonly Option<string> _optimizer = OptionFactory.Choice(
         "--optimizer", "The optimizer.", "kfac", [.. OptimizerSettings.Names]);
 
-    private readonly Option<string> _approx = OptionFactory.Choice("--approx", "K-FAC's approximation.", "expand", "expand", "reduce");
-    private readonly Option<double?> _learningRate = OptionFactory.Positive("--learning-rate", "η", "Learning rate, the peak of the schedule.");
+    private readonly Option<string> _approx = OptionFactory.Choice("--approx", "Approximation of K-FAC and FOOF.", "expand", "expand", "reduce");
+
+    private readonly Option<double?> _learningRate = OptionFactory.Positive(
+        "--learning-rate", "η", "Learning rate, the peak of the schedule; this and the following are the workload's own where no default is shown.");
+
     private readonly Option<double?> _momentum = OptionFactory.Fraction("--momentum", "μ", "Momentum; Adam's β₁.");
     private readonly Option<double?> _weightDecay = OptionFactory.NonNegative("--weight-decay", "W", "Weight decay.");
     private readonly Option<double?> _damping = OptionFactory.NonNegative("--damping", "λ", "Damping of K-FAC and FOOF.");
@@ -22,16 +25,22 @@ internal sealed class OptimizerArguments
     private readonly Option<string> _curvature = OptionFactory.Choice(
         "--curvature", "Which output gradients go into K-FAC's B.", "mc", "exact", "mc", "empirical");
 
+    private readonly Option<int?> _samples = OptionFactory.Count("--samples", "Monte-Carlo samples per loss term, with --curvature mc. One when absent.");
+
     private readonly Option<double?> _movingAverage = OptionFactory.Fraction("--moving-average", "M", "Moving average of the factors.");
     private readonly Option<int?> _factorInterval = OptionFactory.Count("--factor-interval", "Steps between updates of the factors.");
-    private readonly Option<int?> _inverseInterval = OptionFactory.Count("--inverse-interval", "Steps between inversions of the factors.");
-    private readonly Option<double?> _klClip = OptionFactory.Positive("--kl-clip", "κ", "KL clipping of K-FAC's updates.");
+    private readonly Option<int?> _inverseInterval = OptionFactory.Count("--inverse-interval", "Steps between inversions of the factors, FOOF's T.");
 
-    private readonly Option<string?> _otherParameters = OptionFactory.OptionalText(
+    private readonly Option<int?> _updatesBeforeInversion = OptionFactory.Count(
+        "--updates-before-inversion", "Update the factors only in the N steps that end with an inversion, FOOF's S; every step when absent.");
+
+    private readonly Option<double?> _klClip = OptionFactory.Positive("--kl-clip", "κ", "KL clipping of the updates of K-FAC and FOOF.");
+
+    private readonly Option<string?> _otherParameters = OptionFactory.OptionalChoice(
         "--other-parameters",
-        "K-FAC's rule for parameters without Kronecker structure: their gradient, or that over the root of its second moment; the workload's own when absent.",
-        static text => text is "first-order" or "diagonal" ? text : null,
-        "first-order or diagonal");
+        "How K-FAC and FOOF take parameters without Kronecker structure: by their gradient, or that over the root of its second moment.",
+        "first-order",
+        "diagonal");
 
     private readonly Option<double?> _otherRate = OptionFactory.Positive(
         "--other-rate", "R", "Learning rate of those parameters over that of the others.");
@@ -39,14 +48,24 @@ internal sealed class OptimizerArguments
     /// <summary>All of them, as they appear in the help.</summary>
     public IEnumerable<Option> Options =>
     [
-        _optimizer, _approx, _learningRate, _momentum, _weightDecay, _damping, _dampingStyle, _curvature,
-        _movingAverage, _factorInterval, _inverseInterval, _klClip, _otherParameters, _otherRate,
+        _optimizer, _approx, _learningRate, _momentum, _weightDecay, _damping, _dampingStyle, _curvature, _samples,
+        _movingAverage, _factorInterval, _inverseInterval, _updatesBeforeInversion, _klClip, _otherParameters, _otherRate,
+    ];
+
+    private Option[] OfOutputGradients => [_dampingStyle, _curvature, _samples];
+
+    private Option[] OfCurvature =>
+    [
+        _approx, _damping, .. OfOutputGradients, _movingAverage, _factorInterval, _inverseInterval, _updatesBeforeInversion, _klClip,
+        _otherParameters, _otherRate,
     ];
 
     /// <summary>The workload's settings of the optimizer, with what was given in place of its own.</summary>
+    /// <exception cref="ArgumentException">An option was given that the optimizer lacks.</exception>
     public OptimizerSettings Read(CommandContext context, Workload workload)
     {
         OptimizerKind kind = OptimizerSettings.Find(context.Required(_optimizer));
+        RefuseForeign(context, kind);
         OptimizerSettings settings = workload.DefaultOptimizer(kind);
         return settings with
         {
@@ -57,6 +76,8 @@ internal sealed class OptimizerArguments
             MovingAverage = context.Get(_movingAverage) ?? settings.MovingAverage,
             FactorInterval = context.Get(_factorInterval) ?? settings.FactorInterval,
             InverseInterval = context.Get(_inverseInterval) ?? settings.InverseInterval,
+            UpdatesBeforeInversion = context.Get(_updatesBeforeInversion) ?? settings.UpdatesBeforeInversion,
+            Samples = context.Get(_samples) ?? settings.Samples,
             KlClip = context.Get(_klClip) ?? settings.KlClip,
             OtherRate = context.Get(_otherRate) ?? settings.OtherRate,
             OtherParameters = context.Get(_otherParameters) switch
@@ -79,5 +100,24 @@ internal sealed class OptimizerArguments
                 _ => CurvatureKind.MonteCarlo,
             },
         };
+    }
+
+    private void RefuseForeign(CommandContext context, OptimizerKind kind)
+    {
+        Option[] foreign = kind switch
+        {
+            OptimizerKind.Kfac => [],
+            OptimizerKind.Foof => OfOutputGradients,
+            _ => OfCurvature,
+        };
+        foreach (Option option in foreign.Where(context.IsGiven))
+        {
+            throw new ArgumentException($"{context.Required(_optimizer)} has no {option.Name}.");
+        }
+
+        if (context.IsGiven(_samples) && context.Required(_curvature) != "mc")
+        {
+            throw new ArgumentException($"--curvature {context.Required(_curvature)} has no {_samples.Name}.");
+        }
     }
 }

@@ -8,7 +8,7 @@ internal sealed class WorkloadArguments
 {
     private readonly Argument<string> _workload = new("WORKLOAD")
     {
-        Description = string.Join(" or ", Workload.All.Select(static workload => workload.Name)) + ".",
+        Description = "One of " + string.Join(", ", Workload.All.Select(static workload => workload.Name)) + ".",
     };
 
     private readonly Option<int?> _batch = OptionFactory.Count("--batch", "Examples in a mini-batch.");

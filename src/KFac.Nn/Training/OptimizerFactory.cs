@@ -35,6 +35,8 @@ internal static class OptimizerFactory
             MovingAverage = settings.MovingAverage,
             FactorInterval = settings.FactorInterval,
             InverseInterval = settings.InverseInterval,
+            UpdatesBeforeInversion = settings.UpdatesBeforeInversion,
+            Samples = settings.Samples,
             Damping = settings.Damping,
             Momentum = settings.Momentum,
             WeightDecay = settings.WeightDecay,

@@ -52,6 +52,9 @@ public sealed record OptimizerSettings
     /// <summary>Which output gradients go into K-FAC's B.</summary>
     public CurvatureKind Curvature { get; init; } = CurvatureKind.MonteCarlo;
 
+    /// <summary>Monte-Carlo samples per loss term.</summary>
+    public int Samples { get; init; } = 1;
+
     /// <summary>m of the factors' moving average.</summary>
     public double MovingAverage { get; init; } = 0.95;
 
@@ -60,6 +63,9 @@ public sealed record OptimizerSettings
 
     /// <summary>Steps from one inversion of the factors to the next.</summary>
     public int InverseInterval { get; init; } = 10;
+
+    /// <summary>FOOF's S, as <see cref="KfacOptions.UpdatesBeforeInversion"/>; null updates by <see cref="FactorInterval"/>.</summary>
+    public int? UpdatesBeforeInversion { get; init; }
 
     /// <summary>κ of KL clipping; null for none.</summary>
     public double? KlClip { get; init; }
@@ -127,6 +133,12 @@ public sealed record OptimizerSettings
         Require(MovingAverage is >= 0 and < 1, "moving average", MovingAverage, "at least 0 and less than 1");
         Require(FactorInterval >= 1, "factor interval", FactorInterval, "at least 1");
         Require(InverseInterval >= 1, "inverse interval", InverseInterval, "at least 1");
+        Require(Samples >= 1, "number of samples", Samples, "at least 1");
+        Require(
+            UpdatesBeforeInversion is not { } updates || (updates >= 1 && updates <= InverseInterval && FactorInterval == 1),
+            "number of updates before an inversion",
+            UpdatesBeforeInversion ?? 0,
+            "1 up to the inverse interval, and a factor interval of 1");
         Require(OtherRate > 0, "rate of other parameters", OtherRate, "a finite number above 0");
         Require(KlClip is null or > 0, "KL clip", KlClip ?? 0, "a finite number above 0");
     }
@@ -145,6 +157,8 @@ public sealed record OptimizerSettings
         Line($"moving average={MovingAverage}"),
         Line($"factor interval={FactorInterval}"),
         Line($"inverse interval={InverseInterval}"),
+        Line($"updates before inversion={UpdatesBeforeInversion}"),
+        Line($"samples={Samples}"),
         Line($"KL clip={KlClip}"),
         Line($"other parameters={OtherParameters}"),
         Line($"rate of other parameters={OtherRate}"),

@@ -8,7 +8,7 @@ namespace KFac.Nn;
 /// <param name="Epochs">The same in epochs.</param>
 /// <param name="Seconds">Wall-clock time, pauses between resumptions left out.</param>
 /// <param name="SamplesPerSecond">Training throughput, evaluations and checkpoints left out.</param>
-/// <param name="Approximation">What K-FAC used; null for other optimizers.</param>
+/// <param name="Approximation">What K-FAC or FOOF used; null for other optimizers.</param>
 /// <param name="Events">Numerical events by layer and kind.</param>
 /// <param name="Evaluations">All evaluations, oldest first; the last one is the result.</param>
 public sealed record TrainingResult(

@@ -225,7 +225,7 @@ public sealed class TrainingRun : IStateful, IDisposable
         (double)_step / _trainingStep.StepsPerEpoch,
         Seconds,
         SamplesPerSecond,
-        _options.Optimizer.Kind == OptimizerKind.Kfac ? _options.Optimizer.Approximation : null,
+        _options.Optimizer.Kind is OptimizerKind.Kfac or OptimizerKind.Foof ? _options.Optimizer.Approximation : null,
         _optimizer.Events,
         [.. _history.Evaluations]);
 }

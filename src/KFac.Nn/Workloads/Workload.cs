@@ -52,7 +52,7 @@ public abstract record Workload
     /// <summary>The workload of that name.</summary>
     /// <exception cref="ArgumentException">There is none; the message lists all.</exception>
     public static Workload Find(string name) => All.FirstOrDefault(workload => workload.Name == name)
-        ?? throw new ArgumentException($"There is no workload '{name}'; wanted {string.Join(" or ", All.Select(static workload => workload.Name))}.");
+        ?? throw new ArgumentException($"There is no workload '{name}'; wanted one of {string.Join(", ", All.Select(static workload => workload.Name))}.");
 
     /// <summary>Reads the data, or makes some where there is none.</summary>
     /// <param name="directory">Where the data is; null to make it.</param>
