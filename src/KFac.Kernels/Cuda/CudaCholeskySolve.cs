@@ -5,8 +5,8 @@ namespace KFac.Kernels.Cuda;
 
 /// <summary><see cref="CholeskySolve"/> on the GPU: cholesky_factor.cu, where all matrices take a step of 48 columns together, and
 /// cholesky_solve.cu, one launch.</summary>
-/// <remarks>Items are taken in groups of at most <see cref="CholeskyFactorItems.Length"/>, which is what one kernel's arguments hold. A group takes
-/// three launches for every 48 rows of its largest matrix.</remarks>
+/// <remarks>Items are sorted by size and taken in groups of at most <see cref="CholeskyFactorItems.Length"/>, which is what one kernel's
+/// arguments hold. A group takes three launches for every 48 rows of its largest matrix.</remarks>
 internal sealed unsafe class CudaCholeskySolve(CudaStream stream) : ICholeskySolveKernel
 {
     private const string FactorModule = "cholesky_factor";
@@ -15,17 +15,18 @@ internal sealed unsafe class CudaCholeskySolve(CudaStream stream) : ICholeskySol
     private const int SolveVectors = 16;
     private const int SolveThreads = 192;
 
-    private static readonly KernelNames s_float = new("float");
-    private static readonly KernelNames s_double = new("double");
+    private static readonly StepKernels s_float = new("factor", "float");
+    private static readonly StepKernels s_double = new("factor", "double");
 
     public bool PaysForFewVectors => false;
 
     public void Factor(ReadOnlySpan<CholeskySolveItem> items, VectorView<int> status, InversePrecision precision)
     {
-        for (int first = 0; first < items.Length; first += CholeskyFactorItems.Length)
+        Span<int> order = items.Length <= LargestFirst.OnStack ? stackalloc int[items.Length] : new int[items.Length];
+        LargestFirst.Sort(items, static item => item.Matrix.Rows, order);
+        for (int first = 0; first < order.Length; first += CholeskyFactorItems.Length)
         {
-            int count = Math.Min(CholeskyFactorItems.Length, items.Length - first);
-            FactorGroup(items.Slice(first, count), status.Slice(first, count), precision == InversePrecision.Double);
+            FactorGroup(items, order[first..Math.Min(first + CholeskyFactorItems.Length, order.Length)], status, precision);
         }
     }
 
@@ -37,24 +38,24 @@ internal sealed unsafe class CudaCholeskySolve(CudaStream stream) : ICholeskySol
 
     private static int Triangle(int blocks) => checked(blocks * (blocks + 1) / 2);
 
-    private void FactorGroup(ReadOnlySpan<CholeskySolveItem> items, VectorView<int> status, bool isDouble)
+    private void FactorGroup(
+        ReadOnlySpan<CholeskySolveItem> items, ReadOnlySpan<int> group, VectorView<int> status, InversePrecision precision)
     {
+        bool isDouble = precision == InversePrecision.Double;
         using CudaScratch.Scope scope = stream.Scratch.Open();
         CholeskyFactorArguments arguments = default;
-        int blocks = 0;
-        for (int i = 0; i < items.Length; i++)
+        for (int i = 0; i < group.Length; i++)
         {
-            int own = LaunchShape.Cover(items[i].Matrix.Rows, CholeskySolve.Block);
-            long size = (long)own * CholeskySolve.Block;
+            CholeskySolveItem item = items[group[i]];
+            long size = (long)LaunchShape.Cover(item.Matrix.Rows, CholeskySolve.Block) * CholeskySolve.Block;
             nint work = scope.Take(size * size * (isDouble ? sizeof(double) : sizeof(float)));
-            arguments.Items[i] = new CholeskyFactorItem(items[i], work, (nint)(status.Pointer + i));
-            blocks = Math.Max(blocks, own);
+            arguments.Items[i] = new CholeskyFactorItem(item, work, (nint)(status.Pointer + group[i]));
         }
 
-        FactorGroup(arguments, items.Length, blocks, isDouble ? s_double : s_float);
+        Sweep(arguments, group.Length, LaunchShape.Cover(items[group[0]].Matrix.Rows, CholeskySolve.Block), isDouble ? s_double : s_float);
     }
 
-    private void FactorGroup(CholeskyFactorArguments arguments, int items, int blocks, KernelNames names)
+    private void Sweep(CholeskyFactorArguments arguments, int items, int blocks, StepKernels names)
     {
         var perTile = new LaunchShape(Math.Max(1, Triangle(blocks)), items, 1, FactorThreads);
         stream.Queue.Launch(FactorModule, names.Load, perTile, arguments);
@@ -70,19 +71,6 @@ internal sealed unsafe class CudaCholeskySolve(CudaStream stream) : ICholeskySol
         }
 
         stream.Queue.Launch(FactorModule, names.Store, perTile, arguments);
-    }
-
-    private sealed class KernelNames(string type)
-    {
-        public string Load { get; } = $"factor_load_{type}";
-
-        public string Pivot { get; } = $"factor_pivot_{type}";
-
-        public string Panel { get; } = $"factor_panel_{type}";
-
-        public string Update { get; } = $"factor_update_{type}";
-
-        public string Store { get; } = $"factor_store_{type}";
     }
 }
 

@@ -13,32 +13,16 @@ internal sealed unsafe class CudaDampedInverse(CudaStream stream) : IDampedInver
     private const int Threads = 256;
     private const int CheckThreads = 32;
 
-    private static readonly KernelNames s_float = new("float");
-    private static readonly KernelNames s_double = new("double");
+    private static readonly StepKernels s_float = new("inverse", "float");
+    private static readonly StepKernels s_double = new("inverse", "double");
 
     public void Run(ReadOnlySpan<DampedInverseItem> items, VectorView<int> status, InversePrecision precision)
     {
-        Span<int> order = items.Length <= 256 ? stackalloc int[items.Length] : new int[items.Length];
-        SortBySize(items, order);
+        Span<int> order = items.Length <= LargestFirst.OnStack ? stackalloc int[items.Length] : new int[items.Length];
+        LargestFirst.Sort(items, static item => item.Matrix.Rows, order);
         for (int first = 0; first < order.Length; first += InverseItems.Length)
         {
             RunGroup(items, order[first..Math.Min(first + InverseItems.Length, order.Length)], status, precision);
-        }
-    }
-
-    /// <summary>Largest first, equal ones in their order.</summary>
-    private static void SortBySize(ReadOnlySpan<DampedInverseItem> items, Span<int> order)
-    {
-        Span<long> keys = items.Length <= 256 ? stackalloc long[items.Length] : new long[items.Length];
-        for (int i = 0; i < order.Length; i++)
-        {
-            keys[i] = ((long)(int.MaxValue - items[i].Matrix.Rows) << 32) | (uint)i;
-        }
-
-        keys.Sort();
-        for (int i = 0; i < order.Length; i++)
-        {
-            order[i] = (int)keys[i];
         }
     }
 
@@ -58,7 +42,7 @@ internal sealed unsafe class CudaDampedInverse(CudaStream stream) : IDampedInver
         Sweep(arguments, group.Length, LaunchShape.Cover(items[group[0]].Matrix.Rows, Tile), isDouble ? s_double : s_float);
     }
 
-    private void Sweep(DampedInverseArguments arguments, int items, int tiles, KernelNames names)
+    private void Sweep(DampedInverseArguments arguments, int items, int tiles, StepKernels names)
     {
         var perItem = LaunchShape.Row(items, Threads);
         var perPanel = new LaunchShape(Math.Max(1, tiles), items, 1, Threads);
@@ -76,19 +60,6 @@ internal sealed unsafe class CudaDampedInverse(CudaStream stream) : IDampedInver
 
         stream.Queue.Launch(Module, names.Store, perTile, arguments);
         stream.Queue.Launch(Module, "inverse_check", LaunchShape.Row(items, CheckThreads), arguments);
-    }
-
-    private sealed class KernelNames(string type)
-    {
-        public string Load { get; } = $"inverse_load_{type}";
-
-        public string Pivot { get; } = $"inverse_pivot_{type}";
-
-        public string Panel { get; } = $"inverse_panel_{type}";
-
-        public string Update { get; } = $"inverse_update_{type}";
-
-        public string Store { get; } = $"inverse_store_{type}";
     }
 }
 

@@ -27,8 +27,8 @@ internal sealed unsafe class CudaSymmetricEigen(CudaStream stream) : ISymmetricE
     public void Run(
         ReadOnlySpan<SymmetricEigenItem> items, VectorView<int> status, VectorView<EigenOutcome> outcomes, EigenWarmStart warmStart)
     {
-        Span<int> order = items.Length <= 256 ? stackalloc int[items.Length] : new int[items.Length];
-        SortBySize(items, order);
+        Span<int> order = items.Length <= LargestFirst.OnStack ? stackalloc int[items.Length] : new int[items.Length];
+        LargestFirst.Sort(items, static item => item.Matrix.Rows, order);
         for (int first = 0; first < order.Length;)
         {
             bool narrow = items[order[first]].Matrix.Rows <= NarrowSize;
@@ -40,22 +40,6 @@ internal sealed unsafe class CudaSymmetricEigen(CudaStream stream) : ISymmetricE
 
             RunGroup(items, order[first..end], status, outcomes, warmStart, narrow ? 32 : 64);
             first = end;
-        }
-    }
-
-    /// <summary>Largest first, equal ones in their order.</summary>
-    private static void SortBySize(ReadOnlySpan<SymmetricEigenItem> items, Span<int> order)
-    {
-        Span<long> keys = items.Length <= 256 ? stackalloc long[items.Length] : new long[items.Length];
-        for (int i = 0; i < order.Length; i++)
-        {
-            keys[i] = ((long)(int.MaxValue - items[i].Matrix.Rows) << 32) | (uint)i;
-        }
-
-        keys.Sort();
-        for (int i = 0; i < order.Length; i++)
-        {
-            order[i] = (int)keys[i];
         }
     }
 
