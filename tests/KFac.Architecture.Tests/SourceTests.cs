@@ -48,6 +48,25 @@ public sealed partial class SourceTests
     }
 
     [Fact]
+    public void Every_operation_has_the_files_that_ADD_A_KERNEL_names()
+    {
+        string[] stems = [.. KernelInterface().Matches(Read("src/KFac.Kernels/KernelTable.cs")).Select(static match => match.Groups[1].Value)];
+        Assert.Contains("SegmentReduce", stems);
+        IEnumerable<string> missing = stems
+            .Where(static stem => stem != "LimitProbe") // It is the measure itself.
+            .SelectMany(static stem => (string[])
+            [
+                $"src/KFac.Kernels/Ops/{stem}.cs",
+                $"src/KFac.Kernels/Cpu/Cpu{stem}.cs",
+                $"src/KFac.Kernels/Cuda/Cuda{stem}.cs",
+                $"tests/KFac.Kernels.Tests/Ops/{stem}Tests.cs",
+                $"bench/KFac.Bench/{stem}Benchmarks.cs",
+            ])
+            .Where(static path => !File.Exists(Path.Combine(Repository.Root, path)));
+        Assert.Empty(missing);
+    }
+
+    [Fact]
     public void The_scan_sees_the_sources() =>
         Assert.Contains("src/KFac.Kernels/Device.cs", Repository.SourceFiles("src"));
 
@@ -60,6 +79,9 @@ public sealed partial class SourceTests
     /// <summary>An identifier with the word <c>Cpu</c> or <c>Cuda</c> in it: a capital starts the next word, if any.</summary>
     [GeneratedRegex(@"\b(?:\w*[a-z0-9_])?(?:Cpu|Cuda)(?![a-z])\w*\b")]
     private static partial Regex DeviceName();
+
+    [GeneratedRegex(@"public I(\w+)Kernel\?")]
+    private static partial Regex KernelInterface();
 
     [GeneratedRegex("(Util|Utils|Utilities|Helper|Helpers|Misc|Common)$")]
     private static partial Regex CatchAllName();
