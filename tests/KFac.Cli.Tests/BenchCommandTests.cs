@@ -95,7 +95,7 @@ public sealed class BenchCommandTests : IDisposable
         JsonElement[] results = [.. json.GetProperty("results").EnumerateArray()];
         Assert.Equal(results.Length, results.Select(Name).Distinct().Count());
         JsonElement limits = json.GetProperty("limits");
-        foreach ((string operation, int operands, string limit) in new[] { ("sum", 1, "readGBps"), ("fill", 1, "writeGBps"), ("layer norm backward", 3, "copyGBps"), ("adam", 7, "copyGBps") })
+        foreach ((string operation, int operands, string limit) in new[] { ("sum", 1, "readGBps"), ("fill", 1, "writeGBps"), ("layer norm backward", 3, "copyGBps"), ("batch norm backward", 5, "copyGBps"), ("adam", 7, "copyGBps") })
         {
             JsonElement result = results.Single(each => each.GetProperty("operation").GetString() == operation);
             Assert.Equal(operands * 15 * 4 * 1e-9, Amount(result, "gBps"), 1e-15);
@@ -103,6 +103,20 @@ public sealed class BenchCommandTests : IDisposable
             AssertNear(limits.GetProperty(limit).GetDouble(), measured);
             Assert.Equal(result.GetProperty("gBps").GetDouble() / measured, result.GetProperty("shareOfLimit").GetDouble(), 1e-12);
         }
+    }
+
+    [Theory]
+    [InlineData("sum", 50)]
+    [InlineData("fill", 40)]
+    [InlineData("copy", 60)]
+    [InlineData("average pool", 60)]
+    [InlineData("average pool backward", 1.25 / (1 / 40.0))]
+    [InlineData("batch norm", 3 / ((1 / 50.0) + (2 / 60.0)))]
+    [InlineData("batch norm backward", 5 / ((2 / 50.0) + (3 / 60.0)))]
+    public void A_pass_takes_as_long_as_its_reads_its_writes_or_both(string operation, double expected)
+    {
+        var limits = new MachineLimits(Gflops: 1, SingleThreadGflops: 1, ReadGBps: 50, CopyGBps: 60, WriteGBps: 40);
+        Assert.Equal(expected, ElementwiseOperation.Find(operation)!.Value.MemoryLimit(limits), 1e-9);
     }
 
     [Theory]

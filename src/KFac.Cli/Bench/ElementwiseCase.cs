@@ -23,10 +23,9 @@ internal sealed class ElementwiseCase : BenchCase
 
     public override string Shape => _shape.ToString();
 
-    public override double? Bytes => (double)(_operation.Reads + _operation.Writes) * sizeof(float) * _shape.Rows * _shape.Columns;
+    public override double? Bytes => _operation.Operands * sizeof(float) * _shape.Rows * _shape.Columns;
 
-    public override double MemoryLimit(MachineLimits limits) =>
-        _operation.Writes == 0 ? limits.ReadGBps : _operation.Reads == 0 ? limits.WriteGBps : limits.CopyGBps;
+    public override double MemoryLimit(MachineLimits limits) => _operation.MemoryLimit(limits);
 
     public override JsonObject PeerRequest => new()
     {

@@ -4,7 +4,7 @@ namespace KFac.Cli;
 
 /// <summary>An operation of <c>kfac bench elementwise</c>.</summary>
 /// <param name="Name">As the peer knows it too.</param>
-/// <param name="Reads">Operands of full size that must be read, those twice that no cache keeps from one pass to the next.</param>
+/// <param name="Reads">Operands of full size that must be read in the pass that writes, or in the only one.</param>
 /// <param name="Writes">Operands of full size that must be written.</param>
 internal readonly record struct ElementwiseOperation(string Name, double Reads, double Writes, Action<DeviceStream, ElementwiseOperands> Run)
 {
@@ -12,6 +12,13 @@ internal readonly record struct ElementwiseOperation(string Name, double Reads, 
 
     private static readonly MomentumStep _momentum = new(1e-6f, 0.9f, 1e-4f, Nesterov: false);
     private static readonly AdamStep _adam = new(1e-6f, 0.9f, 0.999f, 1e-8f, 0.01f, 1, 0, 1);
+
+    /// <summary>Operands of full size that must be read in a pass before, since the pass that writes needs sums over all rows, and that no cache
+    /// keeps until then: neither going through some columns at a time nor going backwards changes what this costs.</summary>
+    public double EarlierReads { get; init; }
+
+    /// <summary>Operands of full size that go to or from memory.</summary>
+    public double Operands => EarlierReads + Reads + Writes;
 
     /// <summary>Every operation that memory limits, by kernel.</summary>
     public static IReadOnlyList<ElementwiseOperation> All { get; } =
@@ -54,6 +61,16 @@ internal readonly record struct ElementwiseOperation(string Name, double Reads, 
         new("normal", 0, 1, static (stream, o) => Philox.Normal(stream, default, 0, o.Y.AsVector())),
     ];
 
+    /// <summary>10⁹ bytes a second at most. A pass takes as long as its reads alone, its writes alone, or both at the rate of a copy, whichever
+    /// is longest: memory takes reads and writes at once, and neither faster than alone.</summary>
+    public double MemoryLimit(MachineLimits limits)
+    {
+        double earlier = EarlierReads / limits.ReadGBps;
+        double together = Reads > 0 && Writes > 0 ? (Reads + Writes) / limits.CopyGBps : 0;
+        double last = Math.Max(together, Math.Max(Reads / limits.ReadGBps, Writes / limits.WriteGBps));
+        return Operands / (earlier + last);
+    }
+
     /// <summary>The operation of that name, or null.</summary>
     public static ElementwiseOperation? Find(string name)
     {
@@ -71,13 +88,15 @@ internal readonly record struct ElementwiseOperation(string Name, double Reads, 
     /// <summary>Over one group of all rows.</summary>
     private static ElementwiseOperation[] BatchNormalisation =>
     [
-        new("batch norm", 2, 1, static (stream, o) =>
+        new("batch norm", 1, 1, static (stream, o) =>
         {
             BatchNorm.Statistics(stream, o.X, o.X.Rows, Epsilon, o.GroupStatistics);
             BatchNorm.Normalize(stream, o.X, o.X.Rows, o.GroupStatistics, o.Row, o.Bias, o.Y);
-        }),
-        new("batch norm backward", 4, 1, static (stream, o) =>
-            BatchNorm.Backward(stream, o.X, o.X.Rows, o.GroupStatistics, o.Row, o.Z, o.Y)),
+        })
+        { EarlierReads = 1 },
+        new("batch norm backward", 2, 1, static (stream, o) =>
+            BatchNorm.Backward(stream, o.X, o.X.Rows, o.GroupStatistics, o.Row, o.Z, o.Y))
+        { EarlierReads = 2 },
         new("batch norm gradients", 2, 0, static (stream, o) =>
             BatchNorm.ParameterGradients(stream, o.X, o.X.Rows, o.GroupStatistics, o.Z, 0, o.RowGradient, o.BiasGradient)),
     ];

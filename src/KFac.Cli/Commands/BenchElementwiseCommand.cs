@@ -4,7 +4,7 @@ using KFac.Kernels;
 
 namespace KFac.Cli;
 
-/// <summary><c>kfac bench elementwise</c>: operations that memory limits, against the bandwidth of reading or of copying.</summary>
+/// <summary><c>kfac bench elementwise</c>: operations that memory limits, against the bandwidth of what they read and write.</summary>
 internal sealed class BenchElementwiseCommand : BenchCommand
 {
     private const string AllOperations = "all";

@@ -77,7 +77,7 @@ public sealed class LimitProbeTests
         using Device device = TestDevice.Open(key);
         using var arena = new Arena(device);
         DeviceStream stream = device.DefaultStream;
-        foreach (int length in (ReadOnlySpan<int>)[0, 1, 15, 16, 17, 33, 1009, (64 * 1024) - 1, (64 * 1024) + 1, 200_003])
+        foreach (int length in (ReadOnlySpan<int>)[0, 1, 15, 16, 17, 33, 1009, (256 * 1024) - 1, (256 * 1024) + 1, 600_003])
         {
             foreach (int offset in (ReadOnlySpan<int>)[0, 1, 3])
             {
