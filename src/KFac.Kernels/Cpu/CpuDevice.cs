@@ -50,8 +50,7 @@ internal sealed unsafe class CpuDevice : Device
         }
     }
 
-    private protected override nint AllocateCore(long byteLength) =>
-        (nint)NativeMemory.AlignedAlloc((nuint)byteLength, 64);
+    private protected override nint AllocateCore(long byteLength) => LargePages.Allocate(byteLength);
 
     private static string Describe(VectorWidth vectors, int threads) =>
         $"{RuntimeInformation.ProcessArchitecture}, {vectors} vectors, {threads} thread{(threads == 1 ? "" : "s")}";

@@ -38,7 +38,7 @@ internal sealed unsafe class ScratchPool : IDisposable
         }
 
         long rounded = (Math.Max(bytes, 1) + 4095) / 4096 * 4096;
-        return new ScratchLease(this, (nint)NativeMemory.AlignedAlloc((nuint)rounded, 64), rounded);
+        return new ScratchLease(this, LargePages.Allocate(rounded), rounded);
     }
 
     public void Dispose()
