@@ -57,6 +57,28 @@ public sealed class PoolingTests
         Assert.Equal([1f, 0f], places.Read());
     }
 
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Every_channel_of_many_keeps_its_first_nan_or_largest(string key)
+    {
+        const int Channels = 83;
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        var shape = new ConvolutionShape { Channels = Channels, Height = 2, Width = 2, KernelHeight = 2, KernelWidth = 2, Stride = 2 };
+        float[] x = [.. Enumerable.Range(0, 4 * Channels).Select(static i => (i * 7 % 5) switch { 0 => float.NaN, 1 => float.NegativeInfinity, int v => v })];
+        var y = new GuardedMatrix<float>(stream, arena, 1, Channels, 0, 1);
+        var places = new GuardedMatrix<float>(stream, arena, 1, Channels, 0, 1);
+        Pooling.Max(stream, new GuardedMatrix<float>(stream, arena, 4, Channels, 3, 1).Write(x).View, shape, y.View, places.View);
+        for (int channel = 0; channel < Channels; channel++)
+        {
+            float[] window = [.. Enumerable.Range(0, 4).Select(pixel => x[(pixel * Channels) + channel])];
+            int first = Array.FindIndex(window, float.IsNaN);
+            int place = first >= 0 ? first : Array.IndexOf(window, window.Max());
+            Assert.Equal((window[place], place), (y.Read()[channel], (int)places.Read()[channel]));
+        }
+    }
+
     [Fact]
     public void Refuses_bad_arguments_and_leaves_the_output_untouched()
     {

@@ -6,7 +6,7 @@ namespace KFac.Kernels.Tests;
 
 public class RowGatherTests
 {
-    private static readonly (int Rows, int Entries)[] s_sizes = [(0, 3), (1, 1), (7, 2), (33, 50), (257, 19)];
+    private static readonly (int Rows, int Entries)[] s_sizes = [(0, 3), (1, 1), (7, 2), (33, 50), (257, 19), (300, 131)];
     private static readonly int[] s_columns = [0, 1, 3, 8, 16, 31, 32, 33, 64, 67, 129];
 
     [SkippableTheory(typeof(KernelMissingException))]
@@ -44,9 +44,47 @@ public class RowGatherTests
             {
                 foreach (float beta in new[] { 0f, 1f, 0.5f })
                 {
-                    CheckScatter(device, arena, rows, entries, columns, beta);
+                    CheckScatter(device, arena, Indices(rows, entries), entries, columns, beta);
                 }
             }
+        }
+    }
+
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void Scatter_adds_to_entries_that_are_far_more_frequent_than_others(string key)
+    {
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        foreach (int frequent in new[] { 0, 77, 149 })
+        {
+            // Nine of ten rows go to one entry, and none at all to most.
+            int[] indices = [.. Enumerable.Range(0, 400).Select(n => n % 10 == 0 ? n * 7 % 150 : frequent)];
+            CheckScatter(device, arena, indices, 150, 67, 0);
+            CheckScatter(device, arena, indices, 150, 130, 1);
+        }
+    }
+
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.Cpu), MemberType = typeof(TestDevice))]
+    public void Rows_that_no_cache_keeps_arrive_like_others(string key)
+    {
+        const int Rows = 8200;
+        const int Columns = 1025 + 15;
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        MatrixView<float> x = arena.Matrix<float>(Rows, Columns), y = arena.Matrix<float>(Rows, Columns);
+        Philox.Uniform(stream, new PhiloxKey(1, 2), 0, x.AsVector());
+        int[] indices = [.. Enumerable.Range(0, Rows).Select(n => (int)(n * 5077L % Rows))];
+        VectorView<int> order = Upload(device, arena, indices);
+        RowGather.Gather(stream, x, order, y);
+        float[] values = Download(stream, x), gathered = Download(stream, y);
+        RowGather.ScatterAdd(stream, y, order, 0, x);
+        Assert.Equal(values, Download(stream, x));
+        for (int n = 0; n < Rows; n++)
+        {
+            Assert.True(values.AsSpan(indices[n] * Columns, Columns).SequenceEqual(gathered.AsSpan(n * Columns, Columns)), $"row {n}");
         }
     }
 
@@ -104,11 +142,11 @@ public class RowGatherTests
         Assert.Equal(rowsBefore, rows.Read());
     }
 
-    private static void CheckScatter(Device device, Arena arena, int rows, int entries, int columns, float beta)
+    private static void CheckScatter(Device device, Arena arena, int[] indices, int entries, int columns, float beta)
     {
+        int rows = indices.Length;
         float[] before = TestData.Uniform(entries * columns, 1);
         float[] values = TestData.Uniform(rows * columns, 2);
-        int[] indices = Indices(rows, entries);
         GuardedMatrix<float> x = New(device, arena, rows, columns, 1).Write(values);
         GuardedMatrix<float> table = New(device, arena, entries, columns, 3);
         if (beta != 0)
@@ -138,6 +176,13 @@ public class RowGatherTests
 
     private static GuardedMatrix<float> New(Device device, Arena arena, int rows, int columns, int gap) =>
         new(device.DefaultStream, arena, rows, columns, columns % 8 == 0 ? 4 : gap, 1);
+
+    private static float[] Download(DeviceStream stream, MatrixView<float> x)
+    {
+        float[] values = new float[x.Rows * x.Columns];
+        stream.Download(x.AsVector(), values);
+        return values;
+    }
 
     private static VectorView<int> Upload(Device device, Arena arena, int[] values)
     {
