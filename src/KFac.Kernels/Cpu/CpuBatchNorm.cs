@@ -4,7 +4,9 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="BatchNorm"/> on the CPU.</summary>
 /// <remarks>Sums over a group's rows are taken in float32 over up to 64 rows, then in float64 (<see cref="GroupSums"/>); the variance is that of
-/// differences to the group's first row, so that a large mean costs no digits.</remarks>
+/// differences to the group's first row, so that a large mean costs no digits. Two passes over memory are the least: a second pass that went
+/// backwards, to find its first rows in the cache, or passes over 64 to 512 columns at a time gained nothing. The next row is fetched
+/// by hand meanwhile, which took a tenth off both directions (16384×1024, Zen 5).</remarks>
 internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
 {
     public void Statistics(MatrixView<float> x, int groupRows, float epsilon, MatrixView<float> statistics)
@@ -138,6 +140,7 @@ internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
             for (int j = 0; j < c.Columns; j += TSimd.Count)
             {
                 int left = c.Columns - j;
+                CacheLine.Fetch(x + j + c.Ahead, TSimd.Count);
                 TVector normal = TSimd.Multiply(
                     TSimd.Subtract(SimdPart<TSimd, TVector>.Load(x + j, left), SimdPart<TSimd, TVector>.Load(mean + j, left)),
                     SimdPart<TSimd, TVector>.Load(scale + j, left));
@@ -166,10 +169,12 @@ internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
             for (int j = 0; j < c.Columns; j += TSimd.Count)
             {
                 int left = c.Columns - j;
+                CacheLine.Fetch(gradient + j + c.Ahead, TSimd.Count);
                 TVector scales = SimdPart<TSimd, TVector>.Load(scale + j, left);
                 TVector value = SimdPart<TSimd, TVector>.Load(gradient + j, left);
                 if (c.Means != null)
                 {
+                    CacheLine.Fetch(x + j + c.Ahead, TSimd.Count);
                     TVector normal = TSimd.Multiply(
                         TSimd.Subtract(SimdPart<TSimd, TVector>.Load(x + j, left), SimdPart<TSimd, TVector>.Load(mean + j, left)), scales);
                     TVector projected = TSimd.Multiply(normal, SimdPart<TSimd, TVector>.Load(means + c.Columns + j, left));
@@ -198,6 +203,7 @@ internal sealed unsafe class CpuBatchNorm(CpuDevice device) : IBatchNormKernel
     {
         public readonly int Columns = x.Columns;
         public readonly int InputRows = x.Rows;
+        public readonly long Ahead = RowTasks.ElementsAhead(x.Columns, x.RowStride);
         public readonly int GroupRows = groupRows;
         public readonly int Groups = statistics.Rows / 2;
         public int Rows;

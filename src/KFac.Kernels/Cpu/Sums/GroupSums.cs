@@ -23,6 +23,7 @@ internal unsafe struct GroupSums
     private readonly int _seeds;
     private readonly int _inputGroups;
     private readonly int _tasksPerGroup;
+    private readonly long _ahead;
     private double* _sums;
     private double* _partial;
 
@@ -34,6 +35,7 @@ internal unsafe struct GroupSums
         _groupRows = groupRows;
         _gradients = gradients;
         _statistics = statistics;
+        _ahead = RowTasks.ElementsAhead(x.Columns, x.RowStride);
         _seeds = x.Rows == 0 ? 0 : Math.Max(x.Rows, gradients.Rows) / x.Rows;
         _inputGroups = BatchNorm.Groups(x.Rows, groupRows);
         _tasksPerGroup = (Math.Min(groupRows, x.Rows) + RowsPerTask - 1) / RowsPerTask;
@@ -100,6 +102,7 @@ internal unsafe struct GroupSums
                     float* x = s._x.Pointer + ((long)i * s._x.RowStride) + start;
                     for (int j = 0; j < count; j += TSimd.Count)
                     {
+                        CacheLine.Fetch(x + j + s._ahead, TSimd.Count);
                         TVector difference = TSimd.Subtract(Part<TSimd, TVector>(x, j, count), Part<TSimd, TVector>(origin, j, count));
                         TSimd.Store(TSimd.Add(TSimd.Load(sums + j), difference), sums + j);
                         TSimd.Store(TSimd.MultiplyAdd(difference, difference, TSimd.Load(squares + j)), squares + j);
@@ -137,6 +140,8 @@ internal unsafe struct GroupSums
                     float* gradients = s._gradients.Pointer + seed + ((long)i * s._gradients.RowStride) + start;
                     for (int j = 0; j < count; j += TSimd.Count)
                     {
+                        CacheLine.Fetch(x + j + s._ahead, TSimd.Count);
+                        CacheLine.Fetch(gradients + j + s._ahead, TSimd.Count);
                         TVector gradient = Part<TSimd, TVector>(gradients, j, count);
                         TVector difference = TSimd.Subtract(Part<TSimd, TVector>(x, j, count), Part<TSimd, TVector>(mean, j, count));
                         TVector normal = TSimd.Multiply(difference, Part<TSimd, TVector>(scale, j, count));

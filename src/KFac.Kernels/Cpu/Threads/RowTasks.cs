@@ -11,6 +11,9 @@ internal static class RowTasks
     private const int LargeGrain = 64 * 1024;
     private const int TasksOfLarge = 64;
 
+    // A page: processors fetch ahead by themselves up to its end.
+    private const int FetchedAhead = 1024;
+
     /// <summary>Tasks for a matrix; 0 when it has no rows.</summary>
     public static int Count(int rows, int columns)
     {
@@ -25,6 +28,10 @@ internal static class RowTasks
         int first = task * perTask;
         return (first, (int)Math.Min((long)first + perTask, rows));
     }
+
+    /// <summary>Elements from a place in a row to the same place in the row that is worth fetching meanwhile: the next one, or of narrow rows
+    /// one that is about as far away.</summary>
+    public static long ElementsAhead(int columns, long stride) => Math.Max(1, FetchedAhead / Math.Max(1, columns)) * stride;
 
     private static int RowsPerTask(int rows, int columns)
     {
