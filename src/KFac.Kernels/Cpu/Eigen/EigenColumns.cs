@@ -27,7 +27,6 @@ internal unsafe struct EigenColumns<TSimd, TVector>
     where TVector : unmanaged
 {
     private const int RowsPerTask = 64;
-    private const int ColumnsPerTask = 64;
 
     private readonly ItemThreads _threads;
     private readonly EigenTask _task;
@@ -111,11 +110,10 @@ internal unsafe struct EigenColumns<TSimd, TVector>
         return _active;
     }
 
-    /// <summary>Writes values and vectors in ascending order: the active columns from where the step left them, in the
-    /// memory of the residuals, all others from the basis, which may be the output itself.</summary>
-    public void Write(StridedMatrix basis, ActiveColumns active)
+    /// <summary>Writes the values in ascending order, as they are after a step, and notes the order of the vectors; true when a step turned all
+    /// columns and they are in order already, so that its product may go straight to the output.</summary>
+    public bool Order(ActiveColumns active)
     {
-        _basis = basis;
         _active = active;
         for (int j = 0; j < N; j++)
         {
@@ -130,12 +128,21 @@ internal unsafe struct EigenColumns<TSimd, TVector>
         }
 
         Sort();
-        if (active.Count > 0 || !_isInOrder || basis.Data != (nint)_task.Vectors)
+        return _isInOrder && active.Count == N;
+    }
+
+    /// <summary>Writes vectors in the order of values: the active columns from where the step left them, in the memory of the
+    /// residuals, all others from the basis, which may be the output itself.</summary>
+    /// <param name="isWritten">Whether the step wrote them to the output itself.</param>
+    public void Write(StridedMatrix basis, bool isWritten)
+    {
+        _basis = basis;
+        if (!isWritten && (_active.Count > 0 || !_isInOrder || basis.Data != (nint)_task.Vectors))
         {
             _threads.Run(RowTasks, &WriteRows, Unsafe.AsPointer(ref this));
         }
 
-        _threads.Run((N + ColumnsPerTask - 1) / ColumnsPerTask, &FixSigns, Unsafe.AsPointer(ref this));
+        ColumnSigns<TSimd, TVector>.Fix(_threads, _task.Vectors, _task.VectorsStride, N, _memory.Sums);
     }
 
     /// <summary>Brings values and sources in order; notes whether all sources follow each other.</summary>
@@ -207,13 +214,5 @@ internal unsafe struct EigenColumns<TSimd, TVector>
         }
 
         new Span<float>(row, N).CopyTo(target);
-    }
-
-    private static void FixSigns(void* context, int task)
-    {
-        ref readonly EigenColumns<TSimd, TVector> job = ref Unsafe.AsRef<EigenColumns<TSimd, TVector>>(context);
-        int first = task * ColumnsPerTask;
-        EigenvectorSigns<TSimd, TVector>.Fix(
-            job._task.Vectors + first, job._task.VectorsStride, job.N, Math.Min(ColumnsPerTask, job.N - first));
     }
 }

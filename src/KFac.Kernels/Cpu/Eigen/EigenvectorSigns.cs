@@ -61,7 +61,8 @@ internal static unsafe class EigenvectorSigns<TSimd, TVector>
         }
     }
 
-    private static bool IsNegative(float* column, long ldc, int rows)
+    /// <summary>Whether the element of largest magnitude, the first of equal ones, is negative.</summary>
+    public static bool IsNegative(float* column, long ldc, int rows)
     {
         float largest = 0;
         for (int i = 0; i < rows; i++)

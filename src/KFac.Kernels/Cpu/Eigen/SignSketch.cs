@@ -17,6 +17,7 @@ internal unsafe struct SignSketch<TSimd, TVector>
 
     private const int RowsPerTask = 64;
     private const int RowsAtATime = 8;
+    private const int ColumnsOfStrip = 64;
 
     private readonly float* _matrix;
     private readonly long _stride;
@@ -24,8 +25,9 @@ internal unsafe struct SignSketch<TSimd, TVector>
     private readonly int _columns;
     private readonly float* _input;
     private readonly float* _output;
+    private readonly float* _parts;
 
-    private SignSketch(float* matrix, long stride, int rows, int columns, float* input, float* output)
+    private SignSketch(float* matrix, long stride, int rows, int columns, float* input, float* output, float* parts)
     {
         _matrix = matrix;
         _stride = stride;
@@ -33,6 +35,7 @@ internal unsafe struct SignSketch<TSimd, TVector>
         _columns = columns;
         _input = input;
         _output = output;
+        _parts = parts;
     }
 
     /// <summary>Writes the signs.</summary>
@@ -53,16 +56,19 @@ internal unsafe struct SignSketch<TSimd, TVector>
     /// <summary><c>output ← M·input</c>.</summary>
     public static void Multiply(ItemThreads threads, float* matrix, long stride, int rows, int columns, float* input, float* output)
     {
-        var job = new SignSketch<TSimd, TVector>(matrix, stride, rows, columns, input, output);
+        var job = new SignSketch<TSimd, TVector>(matrix, stride, rows, columns, input, output, null);
         threads.Run((rows + RowsPerTask - 1) / RowsPerTask, &MultiplyRows, Unsafe.AsPointer(ref job));
     }
 
-    /// <summary><c>output ← Mᵀ·input</c>.</summary>
-    public static void MultiplyTransposed(
-        ItemThreads threads, float* matrix, long stride, int rows, int columns, float* input, float* output)
+    /// <summary><c>output ← M·input</c> and <c>normal ← MᵀM·input</c>, reading M once: rows are used for both while they are in the cache.</summary>
+    /// <param name="parts">A sketch of <paramref name="columns"/> rows for every <see cref="RowsPerTask"/> rows of M.</param>
+    public static void MultiplyNormal(
+        ItemThreads threads, float* matrix, long stride, int rows, int columns, float* input, float* output, float* normal, float* parts)
     {
-        var job = new SignSketch<TSimd, TVector>(matrix, stride, rows, columns, input, output);
-        threads.Run((columns + RowsPerTask - 1) / RowsPerTask, &MultiplyColumns, Unsafe.AsPointer(ref job));
+        var job = new SignSketch<TSimd, TVector>(matrix, stride, rows, columns, input, output, parts);
+        threads.Run((rows + RowsPerTask - 1) / RowsPerTask, &MultiplyRowsTwice, Unsafe.AsPointer(ref job));
+        var sum = new SignSketch<TSimd, TVector>(matrix, stride, rows, columns, input, normal, parts);
+        threads.Run((columns + RowsPerTask - 1) / RowsPerTask, &AddParts, Unsafe.AsPointer(ref sum));
     }
 
     /// <summary>The estimate of <c>‖M − N‖</c> from the sketches of both.</summary>
@@ -119,11 +125,35 @@ internal unsafe struct SignSketch<TSimd, TVector>
         }
     }
 
-    private static void MultiplyColumns(void* context, int task)
+    private static void MultiplyRowsTwice(void* context, int task)
+    {
+        MultiplyRows(context, task);
+        ref readonly SignSketch<TSimd, TVector> job = ref Unsafe.AsRef<SignSketch<TSimd, TVector>>(context);
+        int row = task * RowsPerTask;
+        float* part = job._parts + ((long)task * job._columns * Count);
+        for (int column = 0; column < job._columns; column += ColumnsOfStrip)
+        {
+            int count = Math.Min(ColumnsOfStrip, job._columns - column);
+            job.MultiplyStrip(row, Math.Min(job._rows, row + RowsPerTask), column, count, part + ((long)column * Count));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddParts(void* context, int task)
     {
         ref readonly SignSketch<TSimd, TVector> job = ref Unsafe.AsRef<SignSketch<TSimd, TVector>>(context);
-        int first = task * RowsPerTask;
-        job.MultiplyStrip(first, Math.Min(job._columns, first + RowsPerTask) - first);
+        long length = (long)job._columns * Count;
+        long end = Math.Min(job._columns, (task + 1) * RowsPerTask) * (long)Count;
+        for (long at = (long)task * RowsPerTask * Count; at < end; at += TSimd.Count)
+        {
+            TVector sum = TSimd.Zero;
+            for (int part = 0; part * RowsPerTask < job._rows; part++)
+            {
+                sum = TSimd.Add(sum, TSimd.Load(job._parts + (part * length) + at));
+            }
+
+            TSimd.Store(sum, job._output + at);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -176,19 +206,19 @@ internal unsafe struct SignSketch<TSimd, TVector>
         }
     }
 
-    /// <summary>Four rows of M at a time, so that an element of the result is loaded and stored once for four multiply-adds.</summary>
+    /// <summary>Adds up what some rows of M and of <c>M·input</c> contribute to a strip of <c>MᵀM·input</c>: four rows at a time, so that an
+    /// element of the result is loaded and stored once for four multiply-adds.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void MultiplyStrip(int first, int count)
+    private readonly void MultiplyStrip(int start, int end, int first, int count, float* output)
     {
-        float* output = _output + ((long)first * Count);
         new Span<float>(output, count * Count).Clear();
-        int whole = _rows & ~3;
+        int whole = start + ((end - start) & ~3);
         for (int s = 0; s < Count; s += TSimd.Count)
         {
-            for (int i = 0; i < whole; i += 4)
+            for (int i = start; i < whole; i += 4)
             {
                 float* m = _matrix + (i * _stride) + first;
-                float* x = _input + ((long)i * Count) + s;
+                float* x = _output + ((long)i * Count) + s;
                 TVector x0 = TSimd.Load(x), x1 = TSimd.Load(x + Count), x2 = TSimd.Load(x + (2 * Count)), x3 = TSimd.Load(x + (3 * Count));
                 for (int j = 0; j < count; j++)
                 {
@@ -201,9 +231,9 @@ internal unsafe struct SignSketch<TSimd, TVector>
                 }
             }
 
-            for (int i = whole; i < _rows; i++)
+            for (int i = whole; i < end; i++)
             {
-                TVector x = TSimd.Load(_input + ((long)i * Count) + s);
+                TVector x = TSimd.Load(_output + ((long)i * Count) + s);
                 for (int j = 0; j < count; j++)
                 {
                     float* y = output + (j * Count) + s;

@@ -20,7 +20,7 @@ namespace KFac.Kernels.Cpu;
 /// <para>With all columns active a step is 2.5 to 3.5 products of n×n matrices, <c>2n³</c> each, of which only the first, AV, needs
 /// float32's digits: the others are computed in 16-bit fixed point where the processor is faster at that
 /// (<see cref="WarmProducts{TTile, TSimd, TVector}"/>). Keeping V is one product. Measured for n = 1024 on two AVX-512 cores, in ms:
-/// AV 4.6, F 1.8, P 1.6, VX 3.1, all passes over memory 2.8; in float32 alone F 2.8, P 2.8, VX 4.7. From scratch 26.</para>
+/// AV 4.8, F 1.9, P 0.9, VX 3.3, all passes over memory 2.2; in float32 alone F 2.8, P 2.8, VX 4.7. From scratch 26.</para>
 /// </remarks>
 internal unsafe struct WarmEigen<TTile, TSimd, TVector>
     where TTile : struct, IGemmTile
@@ -74,6 +74,7 @@ internal unsafe struct WarmEigen<TTile, TSimd, TVector>
     private bool Run(out EigenOutcome outcome)
     {
         outcome = new EigenOutcome(EigenRoute.FellBack, 0);
+        SignSketch<TSimd, TVector>.Signs(N, _memory.Signs);
         _orthogonality = _checks.OrthogonalityError(_basis);
         if (!(_orthogonality <= _settings.Tolerance * Unit))
         {
@@ -93,7 +94,8 @@ internal unsafe struct WarmEigen<TTile, TSimd, TVector>
             double residual = _columns.ResidualNorm();
             if (residual <= _settings.Tolerance * Unit * scale || residual <= _settings.KeepBelow * _columns.Norm())
             {
-                _columns.Write(_basis, default);
+                _columns.Order(default);
+                _columns.Write(_basis, isWritten: false);
                 outcome = new EigenOutcome(steps == 0 ? EigenRoute.Kept : EigenRoute.Refined, steps);
                 return true;
             }
@@ -167,7 +169,7 @@ internal unsafe struct WarmEigen<TTile, TSimd, TVector>
             return false;
         }
 
-        rotation.Complete();
+        rotation.Complete(_settings.Tolerance * Unit);
         if (_orthogonality > CorrectedShare * _settings.Tolerance * Unit)
         {
             rotation.MeasureOrthogonality(N);
@@ -175,8 +177,12 @@ internal unsafe struct WarmEigen<TTile, TSimd, TVector>
             rotation.Correct();
         }
 
-        products.Turn(ref close, rotation.Norm, _settings.Tolerance * Unit);
-        _columns.Write(_basis, active);
+        bool isDirect = _columns.Order(active)
+            && (_basis.Data != (nint)_task.Vectors || products.IsFixedTurn(rotation.Norm, _settings.Tolerance * Unit));
+        float* target = isDirect ? _task.Vectors : active.Residuals;
+        long targetStride = isDirect ? _task.VectorsStride : stride;
+        products.Turn(ref close, rotation.Norm, _settings.Tolerance * Unit, target, targetStride);
+        _columns.Write(_basis, isDirect);
         return true;
     }
 

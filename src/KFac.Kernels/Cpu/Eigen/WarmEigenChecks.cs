@@ -9,13 +9,11 @@ internal readonly unsafe struct WarmEigenChecks<TSimd, TVector>(ItemThreads thre
     private readonly int _n = n;
     private readonly WarmEigenMemory _memory = memory;
 
-    /// <summary>An estimate of <c>‖VᵀV − I‖</c>; leaves Ω in the signs and VΩ in the first sketch.</summary>
+    /// <summary>An estimate of <c>‖VᵀV − I‖</c> from the signs Ω; leaves VΩ in the first sketch. The blocks of the workspace are lost.</summary>
     public double OrthogonalityError(StridedMatrix v)
     {
-        float* basis = (float*)v.Data;
-        SignSketch<TSimd, TVector>.Signs(_n, _memory.Signs);
-        SignSketch<TSimd, TVector>.Multiply(_threads, basis, v.RowStride, _n, _n, _memory.Signs, _memory.Sketch(0));
-        SignSketch<TSimd, TVector>.MultiplyTransposed(_threads, basis, v.RowStride, _n, _n, _memory.Sketch(0), _memory.Sketch(1));
+        SignSketch<TSimd, TVector>.MultiplyNormal(
+            _threads, (float*)v.Data, v.RowStride, _n, _n, _memory.Signs, _memory.Sketch(0), _memory.Sketch(1), _memory.Block(0));
         return SignSketch<TSimd, TVector>.Distance(_n, _memory.Sketch(1), _memory.Signs);
     }
 
@@ -25,10 +23,11 @@ internal readonly unsafe struct WarmEigenChecks<TSimd, TVector>(ItemThreads thre
         float* scaled = _memory.Sketch(1);
         for (int i = 0; i < _n; i++)
         {
-            for (int s = 0; s < SignSketch<TSimd, TVector>.Count; s++)
+            TVector value = TSimd.Create((float)_memory.Sorted[i]);
+            for (int s = 0; s < SignSketch<TSimd, TVector>.Count; s += TSimd.Count)
             {
                 int at = (i * SignSketch<TSimd, TVector>.Count) + s;
-                scaled[at] = (float)_memory.Sorted[i] * _memory.Signs[at];
+                TSimd.Store(TSimd.Multiply(value, TSimd.Load(_memory.Signs + at)), scaled + at);
             }
         }
 

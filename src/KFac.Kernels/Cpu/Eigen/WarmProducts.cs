@@ -39,7 +39,13 @@ internal readonly unsafe struct WarmProducts<TTile, TSimd, TVector>
 
     private int K => _active.Count;
 
-    private bool IsFixed => _threads.Device.Vectors == VectorWidth.Avx512 && K >= FewestColumns;
+    /// <summary>Whether products are in fixed point.</summary>
+    public bool IsFixed => _threads.Device.Vectors == VectorWidth.Avx512 && K >= FewestColumns;
+
+    /// <summary>Whether <see cref="Turn"/> is in fixed point, too, and may then write to V itself.</summary>
+    /// <param name="norm">‖Z‖, about.</param>
+    /// <param name="tolerance">Of the result's orthogonality.</param>
+    public bool IsFixedTurn(double norm, double tolerance) => IsFixed && Math.Sqrt(2) * FixedScale.Noise * norm <= NoiseShare * tolerance;
 
     public static long ScratchBytes(int rows, int k) => FixedPanels.Bytes(rows, k);
 
@@ -59,11 +65,12 @@ internal readonly unsafe struct WarmProducts<TTile, TSimd, TVector>
     }
 
     /// <summary><c>result ← MᵀM</c> for M of k rows and columns.</summary>
-    public void Gram(float* matrix, float* result)
+    /// <param name="error">Allowed in the Frobenius norm, but for what only measuring can tell; see <see cref="FixedCross"/>.</param>
+    public void Gram(float* matrix, double error, float* result)
     {
         if (IsFixed)
         {
-            FixedCross.Multiply(_threads, default, Convert(matrix), result, _stride);
+            FixedCross.Gram(_threads, Convert(matrix), error, result, _stride);
             return;
         }
 
@@ -71,15 +78,15 @@ internal readonly unsafe struct WarmProducts<TTile, TSimd, TVector>
         SymmetricCross<TTile, TSimd, TVector>.Multiply(_threads, K, K, x, x, result, _stride);
     }
 
-    /// <summary><c>VQ(I + Z)</c>, to the memory of the residuals, with <c>Z = X − I</c> in that of S, which is lost.</summary>
-    /// <param name="norm">‖Z‖, about.</param>
-    /// <param name="tolerance">Of the result's orthogonality.</param>
-    public void Turn(ref CloseEigenvalues<TSimd, TVector> close, double norm, double tolerance)
+    /// <summary><c>VQ(I + Z)</c>, with <c>Z = X − I</c> in the memory of S, which is lost.</summary>
+    /// <param name="result">V itself only where <see cref="IsFixedTurn"/>.</param>
+    /// <inheritdoc cref="IsFixedTurn"/>
+    public void Turn(ref CloseEigenvalues<TSimd, TVector> close, double norm, double tolerance, float* result, long resultStride)
     {
-        if (IsFixed && Math.Sqrt(2) * FixedScale.Noise * norm <= NoiseShare * tolerance)
+        if (IsFixedTurn(norm, tolerance))
         {
             close.Apply(_active.S, _stride);
-            FixedTurn<TSimd, TVector>.Run(_threads, _rows, _active.Vectors, close, Convert(_active.S), _active.Residuals, _stride);
+            FixedTurn<TSimd, TVector>.Run(_threads, _rows, _active.Vectors, close, Convert(_active.S), result, resultStride);
             return;
         }
 
@@ -89,7 +96,7 @@ internal readonly unsafe struct WarmProducts<TTile, TSimd, TVector>
         }
 
         close.Apply(_active.S, _stride);
-        _threads.Multiply(_rows, K, K, _active.Vectors, new StridedMatrix(_active.S, _stride, 1), _active.Residuals, _stride);
+        _threads.Multiply(_rows, K, K, _active.Vectors, new StridedMatrix(_active.S, _stride, 1), result, resultStride);
     }
 
     private FixedPanels Convert(float* matrix)

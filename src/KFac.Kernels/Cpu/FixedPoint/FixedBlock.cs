@@ -21,12 +21,23 @@ internal readonly unsafe struct FixedBlock
     /// <summary>What an integer stands for in each row, whole tiles of which can be read.</summary>
     public required float* Units { get; init; }
 
+    /// <summary>Squared norms of A's blocks of steps of k, where there are some that may be left out.</summary>
+    public float* Squares { get; init; }
+
+    /// <summary>A block is left out whose squared norm times that of B's is at most this.</summary>
+    public float Negligible { get; init; }
+
     /// <summary><c>C ← C + AB</c> for the columns of one panel of B.</summary>
     public void MultiplyAdd(FixedPanels b, int panel, float* c, long ldc)
     {
         int columns = b.Width(panel);
         for (int first = 0; first < b.Pairs; first += BlockPairs)
         {
+            if (Squares is not null && Squares[first / BlockPairs] * b.Squares(panel)[first / BlockPairs] <= Negligible)
+            {
+                continue;
+            }
+
             int pairs = Math.Min(BlockPairs, b.Pairs - first);
             int* right = b.Panel(panel) + ((long)first * FixedTile.Columns);
             for (int i = 0; i < Rows; i += FixedTile.Rows)

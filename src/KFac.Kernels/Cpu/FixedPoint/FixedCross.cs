@@ -4,7 +4,10 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><c>C ← XᵀY</c> in 16-bit integers where the product is known to be symmetric: the lower triangle, then mirrored.</summary>
-/// <remarks>A task is a panel's rows of C. Tasks are taken from the longest rows to the shortest, so that threads end together.</remarks>
+/// <remarks>A task is a panel's rows of C. Tasks are taken from the longest rows to the shortest, so that threads end together.
+/// <para><c>XᵀX</c> may leave out what is negligible: blocks of steps of k whose columns' norms say that their products, taken for random, are
+/// within an even share of the error that is allowed. Where they are not random the error is larger, up to √128 times by Cauchy and Schwarz and
+/// more over blocks: whoever allows an error measures it.</para></remarks>
 internal readonly unsafe struct FixedCross
 {
     private readonly CpuDevice _device;
@@ -12,20 +15,34 @@ internal readonly unsafe struct FixedCross
     private readonly FixedPanels _y;
     private readonly float* _c;
     private readonly long _ldc;
+    private readonly float _negligible;
 
-    private FixedCross(CpuDevice device, StridedMatrix x, FixedPanels y, float* c, long ldc)
+    private FixedCross(CpuDevice device, StridedMatrix x, FixedPanels y, float negligible, float* c, long ldc)
     {
         _device = device;
         _x = x;
         _y = y;
         _c = c;
         _ldc = ldc;
+        _negligible = negligible;
     }
 
-    /// <param name="x">Rows contiguous; 0 for Y itself.</param>
-    public static void Multiply(ItemThreads threads, StridedMatrix x, FixedPanels y, float* c, long ldc)
+    /// <summary><c>C ← XᵀY</c>.</summary>
+    /// <param name="x">Rows contiguous.</param>
+    public static void Multiply(ItemThreads threads, StridedMatrix x, FixedPanels y, float* c, long ldc) => Run(threads, x, y, 0, c, ldc);
+
+    /// <summary><c>C ← XᵀX</c>.</summary>
+    /// <param name="error">That leaving out blocks may cause in the Frobenius norm, if they are random.</param>
+    public static void Gram(ItemThreads threads, FixedPanels x, double error, float* c, long ldc)
     {
-        var job = new FixedCross(threads.Device, x, y, c, ldc);
+        double blocks = (x.Steps + FixedScale.BlockSteps - 1) / FixedScale.BlockSteps;
+        double negligible = FixedScale.BlockSteps * error * error / (blocks * x.Count * x.Count);
+        Run(threads, default, x, (float)negligible, c, ldc);
+    }
+
+    private static void Run(ItemThreads threads, StridedMatrix x, FixedPanels y, float negligible, float* c, long ldc)
+    {
+        var job = new FixedCross(threads.Device, x, y, negligible, c, ldc);
         threads.Run(y.Count, &RunPanel, Unsafe.AsPointer(ref job));
     }
 
@@ -56,7 +73,16 @@ internal readonly unsafe struct FixedCross
 
     private void Multiply(int start, int width, FixedPanels x, int panel)
     {
-        var block = new FixedBlock { A = x.Panel(panel), Rows = width, RowStep = 1, PairStep = FixedTile.Columns, Units = x.Units(panel) };
+        var block = new FixedBlock
+        {
+            A = x.Panel(panel),
+            Rows = width,
+            RowStep = 1,
+            PairStep = FixedTile.Columns,
+            Units = x.Units(panel),
+            Squares = _negligible > 0 ? x.Squares(panel) : null,
+            Negligible = _negligible,
+        };
         float* c = _c + (start * _ldc);
         for (int i = 0; i < width; i++)
         {

@@ -29,13 +29,16 @@ internal readonly unsafe struct FixedPanels
     /// <summary>Pairs of steps.</summary>
     public int Pairs => PairsOf(Steps);
 
-    public static long Bytes(int steps, int columns) => (PairsOf(steps) + 1L) * Panels(columns) * FixedTile.Columns * sizeof(int);
+    public static long Bytes(int steps, int columns) => LinesOf(steps) * Panels(columns) * FixedTile.Columns * sizeof(int);
 
     /// <summary>Panel <paramref name="index"/>: <see cref="Pairs"/> of 48 columns.</summary>
-    public int* Panel(int index) => _memory + ((Pairs + 1L) * index * FixedTile.Columns);
+    public int* Panel(int index) => _memory + (LinesOf(Steps) * index * FixedTile.Columns);
 
     /// <summary>What an integer stands for in each of a panel's columns.</summary>
     public float* Units(int index) => (float*)(Panel(index) + (Pairs * FixedTile.Columns));
+
+    /// <summary>Squared Frobenius norms of a panel's blocks of <see cref="FixedScale.BlockSteps"/> rows.</summary>
+    public float* Squares(int index) => Units(index) + FixedTile.Columns;
 
     /// <summary>Columns of panel <paramref name="index"/>.</summary>
     public int Width(int index) => Math.Min(FixedTile.Columns, Columns - (index * FixedTile.Columns));
@@ -52,21 +55,27 @@ internal readonly unsafe struct FixedPanels
     public void ConvertPanel(int index, float* source, long stride)
     {
         int width = Width(index);
+        new Span<float>(Squares(index), BlocksOf(Steps)).Clear();
         for (int column = 0; column < FixedTile.Columns; column += Lanes)
         {
-            ConvertVector(source + column, stride, Math.Clamp(width - column, 0, Lanes), Panel(index) + column, Units(index) + column);
+            ConvertVector(source + column, stride, Math.Clamp(width - column, 0, Lanes), Panel(index) + column, Units(index) + column, Squares(index));
         }
     }
 
     private static int PairsOf(int steps) => (steps + 1) / 2;
 
+    private static int BlocksOf(int steps) => (steps + FixedScale.BlockSteps - 1) / FixedScale.BlockSteps;
+
+    /// <summary>A panel in lines of 48 elements: pairs, units and squares.</summary>
+    private static long LinesOf(int steps) => PairsOf(steps) + 1L + ((BlocksOf(steps) + FixedTile.Columns - 1) / FixedTile.Columns);
+
     private static int Panels(int columns) => (columns + FixedTile.Columns - 1) / FixedTile.Columns;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private void ConvertVector(float* source, long stride, int count, int* target, float* units)
+    private void ConvertVector(float* source, long stride, int count, int* target, float* units, float* blockSquares)
     {
         Vector512<float> mask = Simd512.First(count);
-        Vector512<float> scale = Scale(source, stride, mask, units);
+        Vector512<float> scale = Scale(source, stride, mask, units, blockSquares);
         Vector512<int> low = Vector512.Create((1 << ElementBits) - 1);
         for (int p = 0; p < Steps; p += 2)
         {
@@ -80,8 +89,8 @@ internal readonly unsafe struct FixedPanels
         }
     }
 
-    /// <summary>Integers to a unit for up to 16 columns; writes the units, too.</summary>
-    private Vector512<float> Scale(float* source, long stride, Vector512<float> mask, float* units)
+    /// <summary>Integers to a unit for up to 16 columns; writes the units, too, and adds to the squares of blocks.</summary>
+    private Vector512<float> Scale(float* source, long stride, Vector512<float> mask, float* units, float* blockSquares)
     {
         Vector512<float> largest = Vector512<float>.Zero;
         Vector512<float> largestSquares = Vector512<float>.Zero;
@@ -98,6 +107,7 @@ internal readonly unsafe struct FixedPanels
             }
 
             largestSquares = Avx512F.Max(largestSquares, squares);
+            blockSquares[block / FixedScale.BlockSteps] += Vector512.Sum(squares);
         }
 
         float* scales = stackalloc float[Lanes];
