@@ -110,10 +110,11 @@ internal sealed class ConvolutionCase : BenchCase
 /// <summary>A batch of images and the convolution over them.</summary>
 internal readonly record struct ConvolutionBench(int Images, ConvolutionShape Shape)
 {
-    /// <summary>The three stages of a residual network, and its first layer.</summary>
+    /// <summary>The three stages of a residual network, its first layer, and the layers between stages, which halve the images.</summary>
     public static IReadOnlyList<ConvolutionBench> Defaults { get; } =
     [
         Of(32, 64, 32, 32, 3, 1, 1), Of(32, 128, 16, 16, 3, 1, 1), Of(32, 256, 8, 8, 3, 1, 1), Of(128, 3, 32, 32, 3, 1, 1),
+        Of(32, 64, 32, 32, 3, 2, 1), Of(32, 128, 16, 16, 3, 2, 1),
     ];
 
     /// <summary>A square kernel.</summary>

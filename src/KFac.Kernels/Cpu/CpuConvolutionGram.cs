@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics;
 namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="ConvolutionGram"/> on the CPU, without patches: correlations of pixels, by lags or by spectra, for expand, window sums for reduce.</summary>
-/// <remarks>Memory: expand takes a copy of a few images of a group with their channels last, which stays in the cache while
+/// <remarks>Few channels fill no register tile: their patches are multiplied a few lines at a time (<see cref="NarrowGram"/>, <see cref="PatchGram"/>).
+/// Memory: otherwise expand takes a copy of a few images of a group with their channels last, which stays in the cache while
 /// every lag reads it, and one factor of the group; images that lie so already are not copied. By spectra (<see cref="SpectralCorrelation"/>) it takes those of some images,
 /// no more than the images and the factor together. Reduce takes the [M, P] sums
 /// of one group.</remarks>
