@@ -9,8 +9,4 @@ public static class ClippingReference
         double sum = products.Sum();
         return sum > 0 ? Math.Min(1, Math.Sqrt(clip / (learningRate * learningRate * sum))) : 1;
     }
-
-    /// <summary><c>min(1, c/√square)</c>; 1 where the square is not finite.</summary>
-    public static double ByNorm(double square, double maximum) =>
-        double.IsFinite(square) ? Math.Min(1, maximum / Math.Sqrt(square)) : 1;
 }

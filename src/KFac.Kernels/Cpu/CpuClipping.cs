@@ -15,12 +15,6 @@ internal sealed unsafe class CpuClipping(CpuElementwise elementwise) : IClipping
         *factor.Pointer = divergence > clip ? (float)Math.Sqrt(clip / divergence) : 1;
     }
 
-    public void ByNorm(VectorView<double> square, double maximumNorm, VectorView<float> factor)
-    {
-        double norm = Math.Sqrt(*square.Pointer);
-        *factor.Pointer = norm > maximumNorm && double.IsFinite(norm) ? (float)(maximumNorm / norm) : 1;
-    }
-
     public void Apply(VectorView<float> factor, MatrixView<float> y)
     {
         if (*factor.Pointer != 1)

@@ -20,13 +20,6 @@ internal sealed unsafe class CudaClipping(CudaStream stream) : IClippingKernel
                 Bound = clip,
             });
 
-    public void ByNorm(VectorView<double> square, double maximumNorm, VectorView<float> factor) =>
-        stream.Queue.Launch(
-            Module,
-            "by_norm",
-            LaunchShape.Row(1, 1),
-            new ClippingArguments(factor) { Products = (nint)square.Pointer, Count = 1, Bound = maximumNorm });
-
     public void Apply(VectorView<float> factor, MatrixView<float> y)
     {
         if (!y.IsEmpty)

@@ -20,19 +20,6 @@ public static class Clipping
         kernel.ByDivergence(products, learningRate, clip, factor);
     }
 
-    /// <summary><c>factor ← min(1, c/√square)</c>; 1 where the square is not finite.</summary>
-    /// <param name="square">[1], the squared norm of what is clipped.</param>
-    /// <param name="maximumNorm">c, a finite number above 0.</param>
-    /// <param name="factor">[1].</param>
-    public static void ByNorm(DeviceStream stream, VectorView<double> square, double maximumNorm, VectorView<float> factor)
-    {
-        IClippingKernel kernel = Kernel(stream, factor);
-        Check.View(stream, square, nameof(square));
-        Check.Length(square, 1, nameof(square));
-        CheckBound(maximumNorm, nameof(maximumNorm));
-        kernel.ByNorm(square, maximumNorm, factor);
-    }
-
     /// <summary><c>y ← factor·y</c>; where the factor is 1, y is neither read nor written. Error: one rounding.</summary>
     /// <param name="factor">[1], on the device; must not overlap y.</param>
     public static void Apply(DeviceStream stream, VectorView<float> factor, MatrixView<float> y)
@@ -64,8 +51,6 @@ public static class Clipping
 internal interface IClippingKernel
 {
     void ByDivergence(VectorView<double> products, VectorView<double> learningRate, double clip, VectorView<float> factor);
-
-    void ByNorm(VectorView<double> square, double maximumNorm, VectorView<float> factor);
 
     void Apply(VectorView<float> factor, MatrixView<float> y);
 }

@@ -3,7 +3,7 @@
 
 struct ClippingArguments {
     float* factor;
-    const double* products;  // or one squared norm
+    const double* products;
     const double* learning_rate;
     float* y;
     long long y_stride;
@@ -21,12 +21,6 @@ KFAC_KERNEL(by_divergence, ClippingArguments, 1) {
 
     const double divergence = *args.learning_rate * *args.learning_rate * sum;
     *args.factor = divergence > args.bound ? static_cast<float>(kfac::sqrt(args.bound / divergence)) : 1.0f;
-}
-
-// factor <- min(1, bound / norm); 1 where the norm is not finite
-KFAC_KERNEL(by_norm, ClippingArguments, 1) {
-    const double norm = kfac::sqrt(*args.products);
-    *args.factor = norm > args.bound && norm <= 1.7976931348623157e308 ? static_cast<float>(args.bound / norm) : 1.0f;
 }
 
 // y <- factor y
