@@ -227,7 +227,7 @@ public sealed class Network : ICurvatureModel, IStateful, IDisposable
     /// <summary>Reads what <see cref="SaveParameters"/> writes, or PyTorch with the same names, or GPT-2's and ViT's weights as Hugging Face,
     /// nanoGPT and timm lay them out; nothing is changed unless all of it fits.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is malformed or truncated, or a tensor is missing, too many or of another shape.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed or truncated, or a tensor is missing, too many, of another shape or not finite.</exception>
     public void LoadParameters(string path) => new ParameterFile(_stream, Parameters, _parameters, _layerState).Load(path);
 
     /// <summary>Gives back parameters and working memory.</summary>

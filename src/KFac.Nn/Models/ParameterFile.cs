@@ -1,3 +1,4 @@
+using System.Globalization;
 using KFac.Engine;
 using KFac.Kernels;
 
@@ -102,10 +103,23 @@ internal sealed class ParameterFile(
             throw new InvalidDataException($"{path} has no tensor '{name}'; wanted one of shape [{string.Join(", ", shape)}].");
         }
 
-        return Fits(tensor, shape)
-            ? tensor.Values.Span
-            : throw new InvalidDataException(
+        if (!Fits(tensor, shape))
+        {
+            throw new InvalidDataException(
                 $"{path}: tensor '{name}' has shape [{string.Join(", ", tensor.Shape)}]; wanted [{string.Join(", ", shape)}].");
+        }
+
+        ReadOnlySpan<float> values = tensor.Values.Span;
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (!float.IsFinite(values[i]))
+            {
+                throw new InvalidDataException(
+                    string.Create(CultureInfo.InvariantCulture, $"{path}: tensor '{name}' holds {values[i]} at element {i}; wanted finite numbers."));
+            }
+        }
+
+        return values;
     }
 
     /// <summary>The same shape, or one of them is the other with the sizes after the first taken together.</summary>

@@ -46,6 +46,21 @@ public class ParameterFileTests
         Assert.Equal(other.Parameters, ReadParameters(other));
     }
 
+    [Theory]
+    [InlineData(float.NaN, "NaN")]
+    [InlineData(float.NegativeInfinity, "-Infinity")]
+    public void Weights_that_are_not_finite_are_refused_and_change_nothing(float bad, string text)
+    {
+        using var directory = new TemporaryDirectory();
+        string path = Path.Combine(directory.Path, "w.safetensors");
+        using var test = new TestNetwork(Model(), new SquaredErrorLoss());
+        test.Network.SaveParameters(path);
+        Safetensors.Write(path, [.. Safetensors.Read(path).Select(tensor => tensor.Name == "a.bias" ? tensor with { Values = (float[])[0, 0, bad] } : tensor)]);
+        InvalidDataException failure = Assert.Throws<InvalidDataException>(() => test.Network.LoadParameters(path));
+        Assert.Equal($"{path}: tensor 'a.bias' holds {text} at element 2; wanted finite numbers.", failure.Message);
+        Assert.Equal(test.Parameters, ReadParameters(test));
+    }
+
     private static Sequential Model() => new(
         new Linear("a", 2, 3), new LayerNormalization("n", 3), new Linear("b", 3, 1, bias: false));
 
