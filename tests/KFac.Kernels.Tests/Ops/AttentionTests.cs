@@ -20,6 +20,8 @@ public sealed class AttentionTests
         Case(1, 2, 65, 70, 33, 65, causal: true),
         Case(2, 1, 40, 129, 64, 36, causal: false) with { KeyCounts = [129, 70] },
         Case(1, 1, 33, 32, 132, 32, causal: true),
+        Case(1, 1, 261, 270, 3, 2, causal: true),
+        Case(2, 1, 260, 257, 2, 3, causal: false) with { KeyCounts = [200, 257] },
         Case(0, 2, 3, 3, 2, 2, causal: false),
         Case(2, 1, 0, 3, 2, 2, causal: false),
         Case(2, 1, 3, 0, 2, 2, causal: false),

@@ -92,6 +92,20 @@ internal unsafe struct LinesAhead
         }
     }
 
+    /// <summary>Fetches a row into the second-level cache.</summary>
+    public static void FetchRow(float* row, int columns)
+    {
+        if (!Sse.IsSupported)
+        {
+            return;
+        }
+
+        for (int j = 0; j < columns; j += BytesInLine / sizeof(float))
+        {
+            Sse.Prefetch1(row + j);
+        }
+    }
+
     private void StartRow(byte* row)
     {
         _row = row;
