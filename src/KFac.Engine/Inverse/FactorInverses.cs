@@ -21,6 +21,7 @@ internal sealed class FactorInverses : KroneckerInverses
     private readonly SlotInversion _inversion;
     private readonly long[] _isGood;
     private readonly VectorView<float> _scratch;
+    private readonly SolveBatch _solves;
 
     public FactorInverses(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, InverseOptions options)
         : base(stream, layers, options)
@@ -29,6 +30,7 @@ internal sealed class FactorInverses : KroneckerInverses
         int slots = _slots.Count;
         _isGood = new long[slots];
         _scratch = Arena.Vector<float>(Math.Max(LargestGradient(layers), LargestRows()));
+        _solves = new SolveBatch(stream);
         _inverses = new SlotInverses(stream, Arena, layers, _slots, options);
         _factors = new SlotFactors(stream, Arena, layers, _slots, _inverses.Dual, options);
         _inversion = new SlotInversion(stream, Arena, _inverses.Matrices, _inverses.Dual, _factors.Dampings, _isGood);
@@ -81,21 +83,22 @@ internal sealed class FactorInverses : KroneckerInverses
         (int rows, int outputs) = (inputs.Rows, outputGradients.Columns);
         MatrixView<float> right = MatrixIn(_scratch, rows, inputs.Columns);
         MatrixView<float> left = _scratch.Slice(rows * inputs.Columns, rows * outputs).AsMatrix(rows, outputs);
-        left = PreconditionRowsCore(layer, outputGradients, inputs, left, right);
+        left = PreconditionRowsCore(layer, outputGradients, inputs, left, right, _solves);
+        _solves.Run();
         Gemm.Run(Stream, Transpose.Yes, Transpose.No, scale, left, right, 0, update);
     }
 
     private protected override MatrixView<float> PreconditionRowsCore(
-        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right)
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right, SolveBatch solves)
     {
         int slot = _slots.OfA(layer);
-        _inverses.Multiply(MatrixSide.Right, slot, inputs, right);
+        _inverses.Multiply(MatrixSide.Right, slot, inputs, right, solves);
         if (!_slots.HasB(layer))
         {
             return outputGradients;
         }
 
-        _inverses.Multiply(MatrixSide.Right, slot + 1, outputGradients, left);
+        _inverses.Multiply(MatrixSide.Right, slot + 1, outputGradients, left, solves);
         return left;
     }
 

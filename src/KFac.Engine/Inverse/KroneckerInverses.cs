@@ -107,14 +107,15 @@ public abstract class KroneckerInverses : IStateful, IDisposable
     /// <summary>Applies a layer's damped inverse to rows: the update of <see cref="ApplyRows"/> is <c>scale·LᵀR</c>.</summary>
     /// <param name="left">[N, P_out], room for L.</param>
     /// <param name="right">[N, P_in], or [N, P_in + 1]; receives <c>R = X·A⁻¹</c>.</param>
+    /// <param name="solves">Takes what may be computed together with other layers': L and R are undefined before it has run.</param>
     /// <returns><c>L = G·B⁻¹</c>, in the room for it; G itself where there is no B.</returns>
     /// <exception cref="InvalidOperationException">Nothing has been inverted yet, or <see cref="PreconditionsRows"/> is false.</exception>
     internal MatrixView<float> PreconditionRows(
-        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right)
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right, SolveBatch solves)
     {
         CheckReady(layer);
         _arguments.CheckRows(layer, outputGradients, inputs);
-        return PreconditionRowsCore(layer, outputGradients, inputs, left, right);
+        return PreconditionRowsCore(layer, outputGradients, inputs, left, right, solves);
     }
 
     /// <summary><c>⟨s·GᵀX, s·LᵀR⟩ = s²·Σ (G·Lᵀ)∘(X·Rᵀ)</c>, for few rows.</summary>
@@ -226,7 +227,7 @@ public abstract class KroneckerInverses : IStateful, IDisposable
         int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, float scale, MatrixView<float> update);
 
     private protected virtual MatrixView<float> PreconditionRowsCore(
-        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right) =>
+        int layer, MatrixView<float> outputGradients, MatrixView<float> inputs, MatrixView<float> left, MatrixView<float> right, SolveBatch solves) =>
         throw new InvalidOperationException("These inverses do not precondition rows on their own.");
 
     private protected abstract void VisitInverses(IStateVisitor visitor);

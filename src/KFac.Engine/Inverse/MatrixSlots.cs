@@ -51,8 +51,15 @@ internal sealed class MatrixSlots(DeviceStream stream, Arena arena, int[] widths
     }
 
     /// <summary>Multiplies by the slot's inverse.</summary>
-    public void Multiply(int slot, MatrixSide side, MatrixView<float> v, MatrixView<float> result)
+    /// <param name="solves">Takes the product where a factor makes the inverse; null to compute it at once.</param>
+    public void Multiply(int slot, MatrixSide side, MatrixView<float> v, MatrixView<float> result, SolveBatch? solves)
     {
+        if (_isFactor[slot] != 0 && solves is not null)
+        {
+            solves.Add(new CholeskySolveProduct(side, FactorInUse(slot), v, result));
+            return;
+        }
+
         if (_isFactor[slot] != 0)
         {
             CholeskySolve.Apply(stream, side, FactorInUse(slot), v, result);

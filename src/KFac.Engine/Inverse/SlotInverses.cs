@@ -75,7 +75,8 @@ internal sealed class SlotInverses : IDisposable
     }
 
     /// <summary>Multiplies by a slot's inverse, <c>(factor + λI)⁻¹·v</c> or <c>v·(factor + λI)⁻¹</c>.</summary>
-    public void Multiply(MatrixSide side, int slot, MatrixView<float> v, MatrixView<float> result)
+    /// <param name="solves">As in <see cref="MatrixSlots.Multiply"/>.</param>
+    public void Multiply(MatrixSide side, int slot, MatrixView<float> v, MatrixView<float> result, SolveBatch? solves = null)
     {
         if (Dual.TryApply(slot, side, v, result))
         {
@@ -88,7 +89,7 @@ internal sealed class SlotInverses : IDisposable
             return;
         }
 
-        Matrices.Multiply(slot, side, v, result);
+        Matrices.Multiply(slot, side, v, result, solves);
     }
 
     /// <summary>Takes <c>I/scale</c> for the slot's inverse; 0 where the scale is not finite, so that the layer stands still until its

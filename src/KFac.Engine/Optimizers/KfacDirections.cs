@@ -60,6 +60,8 @@ internal sealed class KfacDirections : IDisposable
                 Precondition(block, byRows);
             }
         }
+
+        _asRows?.Solve();
     }
 
     /// <summary>Scales the layers' directions.</summary>
@@ -74,7 +76,11 @@ internal sealed class KfacDirections : IDisposable
         for (int i = 0; i < _parameters.Blocks.Count; i++)
         {
             ParameterBlock block = _parameters.Blocks[i];
-            if (block.Layer >= 0 && !(byRows && _rows.IsKept(block.Layer)))
+            if (IsGivenByRows(block))
+            {
+                _asRows!.Product(block.Layer, _products.Slice(block.Layer, 1));
+            }
+            else if (block.Layer >= 0 && !(byRows && _rows.IsKept(block.Layer)))
             {
                 Reduction.Dot(_stream, _parameters.GradientsOf(block), ParameterSet.View(Values, block), _products.Slice(block.Layer, 1));
             }
@@ -143,8 +149,7 @@ internal sealed class KfacDirections : IDisposable
 
     private void Precondition(ParameterBlock block, bool byRows)
     {
-        VectorView<double> product = _klClip is null ? default : _products.Slice(block.Layer, 1);
-        if (byRows && _asRows?.TryPrecondition(block.Layer, product) == true)
+        if (byRows && _asRows?.TryPrecondition(block.Layer) == true)
         {
             return;
         }
@@ -157,9 +162,9 @@ internal sealed class KfacDirections : IDisposable
         }
 
         _inverses.ApplyRows(block.Layer, outputGradients, inputs, _rows.Scale, direction);
-        if (!product.IsEmpty)
+        if (_klClip is not null)
         {
-            _inverses.ProductOfRows(outputGradients, inputs, _rows.Scale, direction, product);
+            _inverses.ProductOfRows(outputGradients, inputs, _rows.Scale, direction, _products.Slice(block.Layer, 1));
         }
     }
 }

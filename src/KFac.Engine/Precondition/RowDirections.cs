@@ -15,6 +15,7 @@ internal sealed class RowDirections : IDisposable
     private readonly RowStore[] _right;
     private readonly MatrixView<float>[] _left;
     private readonly bool[] _isGiven;
+    private readonly SolveBatch _solves;
 
     public RowDirections(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, KroneckerInverses inverses, GradientRows rows)
     {
@@ -25,6 +26,7 @@ internal sealed class RowDirections : IDisposable
         _right = [.. layers.Select(layer => new RowStore(stream, layer.FactorInputWidth))];
         _left = new MatrixView<float>[layers.Count];
         _isGiven = new bool[layers.Count];
+        _solves = new SolveBatch(stream);
     }
 
     /// <summary>Whether the layer's direction of this step is given by rows.</summary>
@@ -33,9 +35,9 @@ internal sealed class RowDirections : IDisposable
     /// <summary>Forgets the directions of the last step.</summary>
     public void Clear() => Array.Clear(_isGiven);
 
-    /// <summary>Preconditions a layer's rows; false where it has none, or they would have to be multiplied.</summary>
-    /// <param name="product">[1], receives ⟨∇W, ΔW⟩; empty where nobody wants it.</param>
-    public bool TryPrecondition(int layer, VectorView<double> product)
+    /// <summary>Preconditions a layer's rows; false where it has none, or they would have to be multiplied. What they become is undefined before
+    /// <see cref="Solve"/>.</summary>
+    public bool TryPrecondition(int layer)
     {
         if (!_inverses.PreconditionsRows || !_rows.TryGet(layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients)
             || inputs.Rows > _inverses.MostRows(layer))
@@ -45,15 +47,24 @@ internal sealed class RowDirections : IDisposable
 
         _leftMemory[layer].Clear();
         _right[layer].Clear();
+        MatrixView<float> left = _leftMemory[layer].Append(inputs.Rows);
         MatrixView<float> right = _right[layer].Append(inputs.Rows);
-        _left[layer] = _inverses.PreconditionRows(layer, outputGradients, inputs, _leftMemory[layer].Append(inputs.Rows), right);
-        if (!product.IsEmpty)
-        {
-            _inverses.ProductOfRows(outputGradients, inputs, _left[layer], right, _rows.Scale, product);
-        }
-
+        _left[layer] = _inverses.PreconditionRows(layer, outputGradients, inputs, left, right, _solves);
         _isGiven[layer] = true;
         return true;
+    }
+
+    /// <summary>Computes the rows of all layers that await it together.</summary>
+    public void Solve() => _solves.Run();
+
+    /// <summary>⟨∇W, ΔW⟩ of a layer.</summary>
+    /// <param name="product">[1].</param>
+    public void Product(int layer, VectorView<double> product)
+    {
+        if (_rows.TryGet(layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
+        {
+            _inverses.ProductOfRows(outputGradients, inputs, _left[layer], _right[layer].Rows, _rows.Scale, product);
+        }
     }
 
     /// <summary>Scales a layer's direction.</summary>

@@ -6,7 +6,8 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary><see cref="CholeskySolve"/> on the CPU: a <see cref="CholeskySweep{T, TTile}"/> and <see cref="FactorPacking{T, TTile}"/> for
 /// each item, <see cref="PackedSolve{TTile}"/> for each group of vectors.</summary>
-/// <remarks>Items are spread over the threads by <see cref="SizedBatch"/>, vectors in even groups.</remarks>
+/// <remarks>Items are spread over the threads by <see cref="SizedBatch"/>. Products are cut at whole tiles of vectors into as many shares as there are
+/// threads, which do not wait for each other: 100 vectors alone are 7 tiles for one thread and 6 for the other.</remarks>
 internal sealed unsafe class CpuCholeskySolve(CpuDevice device) : ICholeskySolveKernel
 {
     public bool PaysForFewVectors => true;
@@ -33,18 +34,18 @@ internal sealed unsafe class CpuCholeskySolve(CpuDevice device) : ICholeskySolve
         }
     }
 
-    public void Apply(MatrixSide side, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result)
+    public void Apply(ReadOnlySpan<CholeskySolveProduct> products)
     {
         switch (device.Vectors)
         {
             case VectorWidth.Avx512:
-                Apply<GemmTile512, Simd512, Vector512<float>>(side, factor, v, result);
+                Apply<GemmTile512, Simd512, Vector512<float>>(products);
                 break;
             case VectorWidth.Avx2:
-                Apply<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>(side, factor, v, result);
+                Apply<GemmTile4<Simd256, Vector256<float>>, Simd256, Vector256<float>>(products);
                 break;
             default:
-                Apply<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>(side, factor, v, result);
+                Apply<GemmTile4<Simd128, Vector128<float>>, Simd128, Vector128<float>>(products);
                 break;
         }
     }
@@ -74,18 +75,23 @@ internal sealed unsafe class CpuCholeskySolve(CpuDevice device) : ICholeskySolve
         *task.Sweep.Status = status != 0 ? status : sweep.StorePacked(task.Factor, workers);
     }
 
-    private void Apply<TTile, TSimd, TVector>(MatrixSide side, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result)
+    private void Apply<TTile, TSimd, TVector>(ReadOnlySpan<CholeskySolveProduct> products)
         where TTile : struct, IGemmTile
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
-        bool isLeft = side == MatrixSide.Left;
-        var job = new SolveJob(
-            device, new PackedFactor(isLeft ? v.Rows : v.Columns, factor.Pointer), isLeft ? v.Columns : v.Rows, Vectors(v, isLeft), Vectors(result, isLeft));
-        device.Workers.Run(job.Groups, &SolveJob.Run<TTile, TSimd, TVector>, Unsafe.AsPointer(ref job));
+        using ScratchLease lease = device.Scratch.Rent((long)products.Length * sizeof(SolveTask));
+        SolveTask* tasks = lease.As<SolveTask>();
+        for (int i = 0; i < products.Length; i++)
+        {
+            tasks[i] = new SolveTask(products[i], TTile.Rows);
+        }
+
+        var job = new SolveJob(device, tasks, products.Length);
+        device.Workers.Run(job.Shares, &SolveJob.Run<TTile, TSimd, TVector>, Unsafe.AsPointer(ref job));
     }
 
-    private static StridedMatrix Vectors(MatrixView<float> v, bool areColumns) =>
+    private static StridedMatrix Strided(MatrixView<float> v, bool areColumns) =>
         areColumns ? new StridedMatrix(v.Pointer, 1, v.RowStride) : new StridedMatrix(v.Pointer, v.RowStride, 1);
 
     /// <summary>One item, behind pointers.</summary>
@@ -97,39 +103,106 @@ internal sealed unsafe class CpuCholeskySolve(CpuDevice device) : ICholeskySolve
         public int Size => Sweep.Size;
     }
 
-    /// <summary>Groups of vectors, as even as can be.</summary>
-    private readonly struct SolveJob(CpuDevice device, PackedFactor factor, int vectors, StridedMatrix v, StridedMatrix result)
+    /// <summary>One product, behind pointers.</summary>
+    private readonly struct SolveTask
     {
-        private readonly int _units = (vectors + PackedSolve.VectorUnit - 1) / PackedSolve.VectorUnit;
+        public readonly PackedFactor Factor;
+        public readonly int Vectors;
+        public readonly int Tiles;
+        private readonly StridedMatrix _v;
+        private readonly StridedMatrix _result;
+        private readonly int _tileRows;
 
-        public int Groups
+        public SolveTask(in CholeskySolveProduct product, int tileRows)
         {
-            get
-            {
-                int threads = device.Workers.Threads;
-                int least = (vectors + PackedSolve.MostVectors - 1) / PackedSolve.MostVectors;
-                return Math.Min(_units, (least + threads - 1) / threads * threads);
-            }
+            bool isLeft = product.Side == MatrixSide.Left;
+            MatrixView<float> v = product.Vectors;
+            Factor = new PackedFactor(isLeft ? v.Rows : v.Columns, product.Factor.Pointer);
+            Vectors = Factor.Size == 0 ? 0 : isLeft ? v.Columns : v.Rows;
+            Tiles = (Vectors + tileRows - 1) / tileRows;
+            _v = Strided(v, isLeft);
+            _result = Strided(product.Result, isLeft);
+            _tileRows = tileRows;
         }
 
-        public static void Run<TTile, TSimd, TVector>(void* context, int group)
+        /// <summary>About what a tile takes, in blocks of the factor.</summary>
+        public long TileCost => (long)Factor.Blocks * (Factor.Blocks + 1);
+
+        /// <summary>Solves for the vectors of some tiles.</summary>
+        public void Solve<TTile, TSimd, TVector>(CpuDevice device, int firstTile, int endTile)
+            where TTile : struct, IGemmTile
+            where TSimd : struct, ISimd<TVector>
+            where TVector : unmanaged
+        {
+            int most = PackedSolve.MostVectors / _tileRows;
+            int groups = (endTile - firstTile + most - 1) / most;
+            using ScratchLease lease = device.Scratch.Rent(PackedSolve<TTile>.ScratchBytes(Factor, PackedSolve.MostVectors));
+            for (int group = 0; group < groups; group++)
+            {
+                int first = (firstTile + (int)((long)(endTile - firstTile) * group / groups)) * _tileRows;
+                int end = Math.Min(Vectors, (firstTile + (int)((long)(endTile - firstTile) * (group + 1) / groups)) * _tileRows);
+                new PackedSolve<TTile>(Factor, lease.As<byte>()).Run<TSimd, TVector>(end - first, _v.From(first, 0), _result.From(first, 0));
+            }
+        }
+    }
+
+    /// <summary>The tiles of all products in a row, cut into even shares: a thread meets as few factors as can be.</summary>
+    private readonly struct SolveJob
+    {
+        private readonly CpuDevice _device;
+        private readonly SolveTask* _tasks;
+        private readonly int _count;
+        private readonly long _cost;
+
+        public SolveJob(CpuDevice device, SolveTask* tasks, int count)
+        {
+            _device = device;
+            _tasks = tasks;
+            _count = count;
+            long tiles = 0;
+            for (int i = 0; i < count; i++)
+            {
+                tiles += tasks[i].Tiles;
+                _cost += tasks[i].Tiles * tasks[i].TileCost;
+            }
+
+            Shares = (int)Math.Min(tiles, device.Workers.Threads);
+        }
+
+        public int Shares { get; }
+
+        public static void Run<TTile, TSimd, TVector>(void* context, int share)
             where TTile : struct, IGemmTile
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
             ref readonly SolveJob job = ref Unsafe.AsRef<SolveJob>(context);
-            job.Solve<TTile, TSimd, TVector>(group);
+            job.Solve<TTile, TSimd, TVector>(share);
         }
 
-        private void Solve<TTile, TSimd, TVector>(int group)
+        private void Solve<TTile, TSimd, TVector>(int share)
             where TTile : struct, IGemmTile
             where TSimd : struct, ISimd<TVector>
             where TVector : unmanaged
         {
-            int first = (int)((long)_units * group / Groups) * PackedSolve.VectorUnit;
-            int end = Math.Min(vectors, (int)((long)_units * (group + 1) / Groups) * PackedSolve.VectorUnit);
-            using ScratchLease lease = device.Scratch.Rent(PackedSolve<TTile>.ScratchBytes(factor, PackedSolve.MostVectors));
-            new PackedSolve<TTile>(factor, lease.As<byte>()).Run<TSimd, TVector>(end - first, v.From(first, 0), result.From(first, 0));
+            long start = _cost * share / Shares;
+            long end = _cost * (share + 1) / Shares;
+            for (int i = 0; i < _count; i++)
+            {
+                ref readonly SolveTask task = ref _tasks[i];
+                (int first, int last) = (TileAt(task, start), TileAt(task, end));
+                if (first < last)
+                {
+                    task.Solve<TTile, TSimd, TVector>(_device, first, last);
+                }
+
+                start -= task.Tiles * task.TileCost;
+                end -= task.Tiles * task.TileCost;
+            }
         }
+
+        /// <summary>The tile nearest to where so much of the cost is behind.</summary>
+        private static int TileAt(in SolveTask task, long cost) =>
+            (int)Math.Clamp((cost + (task.TileCost / 2)) / Math.Max(1, task.TileCost), 0, task.Tiles);
     }
 }

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace KFac.Kernels.Cuda;
 
 /// <summary><see cref="CholeskySolve"/> on the GPU: cholesky_factor.cu, where all matrices take a step of 48 columns together, and
-/// cholesky_solve.cu, one launch.</summary>
+/// cholesky_solve.cu, one launch for each product.</summary>
 /// <remarks>Items are sorted by size and taken in groups of at most <see cref="CholeskyFactorItems.Length"/>, which is what one kernel's
 /// arguments hold. A group takes three launches for every 48 rows of its largest matrix.</remarks>
 internal sealed unsafe class CudaCholeskySolve(CudaStream stream) : ICholeskySolveKernel
@@ -30,10 +30,17 @@ internal sealed unsafe class CudaCholeskySolve(CudaStream stream) : ICholeskySol
         }
     }
 
-    public void Apply(MatrixSide side, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result)
+    public void Apply(ReadOnlySpan<CholeskySolveProduct> products)
     {
-        var arguments = new CholeskySolveArguments(side == MatrixSide.Left, factor, v, result);
-        stream.Queue.Launch(SolveModule, "cholesky_solve", LaunchShape.Row(LaunchShape.Cover(arguments.Vectors, SolveVectors), SolveThreads), arguments);
+        foreach (ref readonly CholeskySolveProduct product in products)
+        {
+            if (!product.Result.IsEmpty)
+            {
+                var arguments = new CholeskySolveArguments(product.Side == MatrixSide.Left, product.Factor, product.Vectors, product.Result);
+                LaunchShape shape = LaunchShape.Row(LaunchShape.Cover(arguments.Vectors, SolveVectors), SolveThreads);
+                stream.Queue.Launch(SolveModule, "cholesky_solve", shape, arguments);
+            }
+        }
     }
 
     private static int Triangle(int blocks) => checked(blocks * (blocks + 1) / 2);

@@ -6,6 +6,13 @@ namespace KFac.Kernels;
 /// <param name="Factor"><see cref="CholeskySolve.FactorLength"/> elements; must not overlap the matrix.</param>
 public readonly record struct CholeskySolveItem(MatrixView<float> Matrix, float Damping, VectorView<float> Factor);
 
+/// <summary>Vectors to multiply by one damped inverse for <see cref="CholeskySolve"/>.</summary>
+/// <param name="Side">Where the inverse stands.</param>
+/// <param name="Factor">From <see cref="CholeskySolve.Factor"/>.</param>
+/// <param name="Vectors">V, [K, n] for the right side, [n, K] for the left.</param>
+/// <param name="Result">Alike; V itself, or apart from it and from the factor.</param>
+public readonly record struct CholeskySolveProduct(MatrixSide Side, VectorView<float> Factor, MatrixView<float> Vectors, MatrixView<float> Result);
+
 /// <summary>The damped inverse of a symmetric positive definite matrix, applied through its Cholesky factor: <c>A + λI = L·Lᵀ</c>,
 /// <c>V·(A + λI)⁻¹ = V·L⁻ᵀ·L⁻¹</c>.</summary>
 /// <remarks>
@@ -79,19 +86,42 @@ public static class CholeskySolve
     /// <param name="factor">From <see cref="Factor"/>.</param>
     /// <param name="v">V, [K, n] for the right side, [n, K] for the left.</param>
     /// <param name="result">Alike; V itself, or apart from it and from the factor.</param>
-    public static void Apply(DeviceStream stream, MatrixSide side, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result)
+    public static void Apply(DeviceStream stream, MatrixSide side, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result) =>
+        Apply(stream, [new CholeskySolveProduct(side, factor, v, result)]);
+
+    /// <summary>Several products at once; all of a call are scheduled together.</summary>
+    /// <param name="products">No result overlaps what another product reads or writes.</param>
+    public static void Apply(DeviceStream stream, ReadOnlySpan<CholeskySolveProduct> products)
     {
         ICholeskySolveKernel kernel = Check.Kernel(stream, static table => table.CholeskySolve, nameof(CholeskySolve));
-        Check.View(stream, factor, nameof(factor));
-        Check.View(stream, v, nameof(v));
-        Check.View(stream, result, nameof(result));
-        Check.Length(factor, FactorLength(side == MatrixSide.Right ? v.Columns : v.Rows), nameof(factor));
-        Check.Shape(result, v.Rows, v.Columns, nameof(result));
-        Check.NoOverlap(result, factor, nameof(result), nameof(factor));
-        Check.InPlaceOrApart(result, v, nameof(result), nameof(v));
-        if (!result.IsEmpty)
+        for (int i = 0; i < products.Length; i++)
         {
-            kernel.Apply(side, factor, v, result);
+            ref readonly CholeskySolveProduct product = ref products[i];
+            (MatrixView<float> v, MatrixView<float> result) = (product.Vectors, product.Result);
+            Check.View(stream, product.Factor, "factor");
+            Check.View(stream, v, nameof(v));
+            Check.View(stream, result, nameof(result));
+            Check.Length(product.Factor, FactorLength(product.Side == MatrixSide.Right ? v.Columns : v.Rows), "factor");
+            Check.Shape(result, v.Rows, v.Columns, nameof(result));
+            Check.NoOverlap(result, product.Factor, nameof(result), "factor");
+            Check.InPlaceOrApart(result, v, nameof(result), nameof(v));
+            for (int other = 0; other < products.Length; other++)
+            {
+                if (other != i)
+                {
+                    Check.NoOverlap(result, products[other].Factor, nameof(result), "factor of another product");
+                    Check.NoOverlap(result, products[other].Vectors, nameof(result), "v of another product");
+                    Check.NoOverlap(result, products[other].Result, nameof(result), "result of another product");
+                }
+            }
+        }
+
+        kernel.Apply(products);
+        foreach (ref readonly CholeskySolveProduct product in products)
+        {
+            GC.KeepAlive(product.Factor.Buffer);
+            GC.KeepAlive(product.Vectors.Buffer);
+            GC.KeepAlive(product.Result.Buffer);
         }
     }
 }
@@ -104,6 +134,6 @@ internal interface ICholeskySolveKernel
 
     void Factor(ReadOnlySpan<CholeskySolveItem> items, VectorView<int> status, InversePrecision precision);
 
-    /// <summary>The result is not empty.</summary>
-    void Apply(MatrixSide side, VectorView<float> factor, MatrixView<float> v, MatrixView<float> result);
+    /// <summary>Results may be empty.</summary>
+    void Apply(ReadOnlySpan<CholeskySolveProduct> products);
 }

@@ -206,6 +206,36 @@ public sealed class CholeskySolveTests
         }
     }
 
+    /// <summary>Products of one call are cut into shares together; no cut may show in the bits.</summary>
+    [SkippableTheory(typeof(KernelMissingException))]
+    [MemberData(nameof(TestDevice.All), MemberType = typeof(TestDevice))]
+    public void ProductsTogetherAreThoseOfEachAlone(string key)
+    {
+        (int Size, int Vectors, MatrixSide Side)[] cases =
+        [
+            (150, 70, MatrixSide.Right), (0, 3, MatrixSide.Right), (97, 1, MatrixSide.Left), (47, 225, MatrixSide.Right), (49, 0, MatrixSide.Left),
+            (200, 13, MatrixSide.Left),
+        ];
+        using Device device = TestDevice.Open(key);
+        using var arena = new Arena(device);
+        DeviceStream stream = device.DefaultStream;
+        VectorView<float>[] factors = [.. cases.Select(c => Factor(device, arena, SymmetricMatrices.PositiveDefinite(c.Size, 3), c.Size, Damping))];
+        float[][] values = [.. cases.Select((c, i) => TestData.Uniform(c.Size * c.Vectors, (ulong)i + 5))];
+        GuardedMatrix<float>[] vectors = [.. cases.Select((c, i) => Matrix(c).Write(values[i]))];
+        GuardedMatrix<float>[] results = [.. cases.Select(Matrix)];
+        CholeskySolve.Apply(
+            stream, [.. cases.Select((c, i) => new CholeskySolveProduct(c.Side, factors[i], vectors[i].View, results[i].View))]);
+        for (int i = 0; i < cases.Length; i++)
+        {
+            results[i].AssertGuards();
+            Assert.Equal(Apply(device, arena, cases[i].Side, factors[i], values[i], cases[i].Size, cases[i].Vectors), results[i].Read());
+        }
+
+        GuardedMatrix<float> Matrix((int Size, int Vectors, MatrixSide Side) c) => c.Side == MatrixSide.Left
+            ? new GuardedMatrix<float>(stream, arena, c.Size, c.Vectors, gap: 2)
+            : new GuardedMatrix<float>(stream, arena, c.Vectors, c.Size, gap: 2);
+    }
+
     [Fact]
     public void RefusedCallsLeaveOutputsAlone()
     {
@@ -229,6 +259,10 @@ public sealed class CholeskySolveTests
         Refusal.Of(() => CholeskySolve.Apply(stream, MatrixSide.Right, factor.Slice(0, 25), v, result.View), result);
         Refusal.Of(() => CholeskySolve.Apply(stream, MatrixSide.Right, factor, arena.Matrix<float>(4, 5), result.View), result);
         Refusal.Of(() => CholeskySolve.Apply(stream, MatrixSide.Right, factor, arena.Matrix<float>(3, 49), result.View), result);
+
+        CholeskySolveProduct product = new(MatrixSide.Right, factor, v, result.View);
+        Refusal.Of(() => CholeskySolve.Apply(stream, [product, product]), result);
+        Refusal.Of(() => CholeskySolve.Apply(stream, [product, product with { Vectors = result.View, Result = arena.Matrix<float>(3, 5) }]), result);
 
         using var stale = new Arena(device);
         VectorView<float> staleFactor = stale.Vector<float>(CholeskySolve.FactorLength(5));

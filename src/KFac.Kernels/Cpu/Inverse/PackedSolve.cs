@@ -5,10 +5,10 @@ namespace KFac.Kernels.Cpu;
 /// <summary>How vectors are cut into groups that are solved on their own.</summary>
 internal static class PackedSolve
 {
-    /// <summary>Vectors of a group: of width 1000, 400 kB of a second-level cache.</summary>
-    public const int MostVectors = 96;
+    /// <summary>Vectors of a group: of width 1000, 420 kB of a second-level cache.</summary>
+    public const int MostVectors = 104;
 
-    /// <summary>Vectors that groups are cut at: half of the highest tile.</summary>
+    /// <summary>Vectors that a group is filled up to: half of the highest tile.</summary>
     public const int VectorUnit = 4;
 }
 
@@ -56,7 +56,7 @@ internal readonly unsafe struct PackedSolve<TTile>
         where TVector : unmanaged
     {
         int n = _factor.Size;
-        new Span<float>(_vectors, checked((int)(PaddedVectors(vectors) * _stride))).Clear();
+        ClearPadding(vectors);
         var group = new StridedMatrix(_vectors, _stride, 1);
         Copy<TSimd, TVector>(vectors, n, v, group);
         Solve((int)PaddedVectors(vectors));
@@ -67,6 +67,16 @@ internal readonly unsafe struct PackedSolve<TTile>
     private static long Stride(int rows) => rows + 16;
 
     private static long PaddedVectors(int vectors) => (vectors + PackedSolve.VectorUnit - 1) / PackedSolve.VectorUnit * PackedSolve.VectorUnit;
+
+    /// <summary>Zeros beside and below the vectors.</summary>
+    private void ClearPadding(int vectors)
+    {
+        for (long row = 0; row < PaddedVectors(vectors); row++)
+        {
+            int first = row < vectors ? _factor.Size : 0;
+            new Span<float>(_vectors + (row * _stride) + first, (int)_stride - first).Clear();
+        }
+    }
 
     private static void Copy<TSimd, TVector>(int rows, int columns, StridedMatrix from, StridedMatrix to)
         where TSimd : struct, ISimd<TVector>
