@@ -16,15 +16,17 @@ public sealed class SweepScheduleTests
             .. Step(0),
             .. Step(1),
         ];
+        var done = default(SweepDone);
         foreach (SweepTicket expected in order)
         {
-            Assert.True(schedule.TryTake(out SweepTicket ticket));
+            Assert.True(schedule.TryTake(ref done, out SweepTicket ticket));
             Assert.Equal(expected, ticket);
-            schedule.Complete(ticket.Work);
+            done.Add(ticket);
         }
 
-        Assert.False(schedule.TryTake(out _));
-        Assert.False(schedule.TryTake(out _));
+        Assert.False(schedule.TryTake(ref done, out _));
+        Assert.Equal(0, done.Count);
+        Assert.False(schedule.TryTake(ref done, out _));
 
         static SweepTicket[] Step(int step) =>
         [
@@ -54,7 +56,8 @@ public sealed class SweepScheduleTests
 
         void Work()
         {
-            while (shared.Schedule.TryTake(out SweepTicket ticket))
+            var own = default(SweepDone);
+            while (shared.Schedule.TryTake(ref own, out SweepTicket ticket))
             {
                 foreach (SweepTicket missing in Needs(ticket).Where(needed => !done.ContainsKey(needed)))
                 {
@@ -66,7 +69,7 @@ public sealed class SweepScheduleTests
                     problems.Enqueue($"{ticket} twice");
                 }
 
-                shared.Schedule.Complete(ticket.Work);
+                own.Add(ticket);
             }
         }
 

@@ -75,14 +75,15 @@ internal unsafe struct CholeskySweep<T, TTile>
     private static void Work(void* context, int thread)
     {
         ref CholeskySweep<T, TTile> sweep = ref Unsafe.AsRef<CholeskySweep<T, TTile>>(context);
-        while (sweep._schedule.TryTake(out SweepTicket ticket))
+        var done = default(SweepDone);
+        while (sweep._schedule.TryTake(ref done, out SweepTicket ticket))
         {
             if (Volatile.Read(ref sweep._status) == 0)
             {
                 sweep.Do(ticket);
             }
 
-            sweep._schedule.Complete(ticket.Work);
+            done.Add(ticket);
         }
     }
 

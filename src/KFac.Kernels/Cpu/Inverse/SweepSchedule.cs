@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace KFac.Kernels.Cpu;
 
 /// <summary>What a ticket of a <see cref="SweepSchedule"/> asks for.</summary>
@@ -18,6 +20,19 @@ internal enum SweepWork
 /// <param name="Part">Number of the panel or of the part of the triangle.</param>
 internal readonly record struct SweepTicket(SweepWork Work, int Step, int Part);
 
+/// <summary>Tickets of one kind and step that a thread has done since it last told the others.</summary>
+internal struct SweepDone
+{
+    public SweepTicket Last;
+    public int Count;
+
+    public void Add(SweepTicket ticket)
+    {
+        Last = ticket;
+        Count++;
+    }
+}
+
 /// <summary>Hands the work of a blocked sweep to any number of threads in one order, and makes it wait for what it needs.</summary>
 /// <remarks>
 /// A step is: solve every panel, factor the next step's diagonal block, update every part of the triangle. So one
@@ -33,16 +48,20 @@ internal struct SweepSchedule(int steps, int panels, int updates)
     private const int SpinsBeforeYielding = 2000;
 
     private readonly int _ticketsPerStep = panels + 1 + updates;
-    private int _next;
-    private int _factored;
-    private int _solved;
-    private int _updated;
+    private Counters _counters;
 
     /// <summary>Takes the next ticket and waits until its work can be done; false when there is none.</summary>
-    public bool TryTake(out SweepTicket ticket)
+    /// <param name="done">What the thread has done and not told; others are told here once it is of another kind or step than the ticket,
+    /// since nobody waits for less: so the counters are passed from thread to thread once for many tickets.</param>
+    public bool TryTake(ref SweepDone done, out SweepTicket ticket)
     {
-        int number = Interlocked.Increment(ref _next) - 2;
+        int number = Interlocked.Increment(ref _counters.Next) - 2;
         ticket = number < 0 ? new SweepTicket(SweepWork.Factor, 0, 0) : At(number / _ticketsPerStep, number % _ticketsPerStep);
+        if (done.Count > 0 && (done.Last.Work != ticket.Work || done.Last.Step != ticket.Step))
+        {
+            Complete(ref done);
+        }
+
         if (number >= steps * _ticketsPerStep)
         {
             return false;
@@ -51,14 +70,14 @@ internal struct SweepSchedule(int steps, int panels, int updates)
         switch (ticket.Work)
         {
             case SweepWork.Factor:
-                WaitFor(ref _solved, ticket.Step * panels);
+                WaitFor(ref _counters.Solved, ticket.Step * panels);
                 break;
             case SweepWork.Solve:
-                WaitFor(ref _factored, ticket.Step + 1);
-                WaitFor(ref _updated, ticket.Step * updates);
+                WaitFor(ref _counters.Factored, ticket.Step + 1);
+                WaitFor(ref _counters.Updated, ticket.Step * updates);
                 break;
             default:
-                WaitFor(ref _solved, (ticket.Step + 1) * panels);
+                WaitFor(ref _counters.Solved, (ticket.Step + 1) * panels);
                 break;
         }
 
@@ -66,20 +85,22 @@ internal struct SweepSchedule(int steps, int panels, int updates)
     }
 
     /// <summary>Lets the work go on that waits for this.</summary>
-    public void Complete(SweepWork work)
+    private void Complete(ref SweepDone done)
     {
-        switch (work)
+        switch (done.Last.Work)
         {
             case SweepWork.Factor:
-                Interlocked.Increment(ref _factored);
+                Interlocked.Add(ref _counters.Factored, done.Count);
                 break;
             case SweepWork.Solve:
-                Interlocked.Increment(ref _solved);
+                Interlocked.Add(ref _counters.Solved, done.Count);
                 break;
             default:
-                Interlocked.Increment(ref _updated);
+                Interlocked.Add(ref _counters.Updated, done.Count);
                 break;
         }
+
+        done = default;
     }
 
     private readonly SweepTicket At(int step, int index)
@@ -107,5 +128,22 @@ internal struct SweepSchedule(int steps, int panels, int updates)
                 Thread.Yield();
             }
         }
+    }
+
+    /// <summary>Next apart from what threads wait for, and both apart from what does not change.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 192)]
+    private struct Counters
+    {
+        [FieldOffset(64)]
+        public int Next;
+
+        [FieldOffset(128)]
+        public int Factored;
+
+        [FieldOffset(132)]
+        public int Solved;
+
+        [FieldOffset(136)]
+        public int Updated;
     }
 }
