@@ -73,6 +73,18 @@ public sealed unsafe class ScratchPoolTests
     }
 
     [Fact]
+    public void Blocks_that_are_out_together_for_the_first_time_allocate_nothing_managed()
+    {
+        using var pool = new ScratchPool();
+        RentTogether(pool, 1);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+
+        RentTogether(pool, 100);
+
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
     public void ALeaseMayOutliveThePool()
     {
         var pool = new ScratchPool();
@@ -80,5 +92,14 @@ public sealed unsafe class ScratchPoolTests
         pool.Dispose();
         *lease.As<byte>() = 1;
         lease.Dispose();
+    }
+
+    private static void RentTogether(ScratchPool pool, int count)
+    {
+        if (count > 0)
+        {
+            using ScratchLease lease = pool.Rent(64);
+            RentTogether(pool, count - 1);
+        }
     }
 }

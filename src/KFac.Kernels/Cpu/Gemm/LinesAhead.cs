@@ -44,7 +44,7 @@ internal unsafe struct LinesAhead
         StartRow((byte*)source.Data);
     }
 
-    /// <summary>Steps of k from a line to the next.</summary>
+    /// <summary>Steps of k from a line to the next; 0 in a default value, which tiles that fetch must not be given.</summary>
     public int StepsPerLine { get; }
 
     /// <summary>Whether nothing is left to fetch, as in a default value.</summary>

@@ -7,8 +7,12 @@ namespace KFac.Kernels.Cpu;
 /// so a steady state allocates nothing. Thread-safe.</remarks>
 internal sealed unsafe class ScratchPool : IDisposable
 {
+    /// <summary>Blocks that the list holds before it grows. How many are out at a time depends on how threads meet, so that a list
+    /// that grows with them would allocate in a step long after the first.</summary>
+    private const int Capacity = 256;
+
     private readonly Lock _gate = new();
-    private readonly List<Block> _free = [];
+    private readonly List<Block> _free = new(Capacity);
     private bool _disposed;
 
     /// <summary>Borrows at least <paramref name="bytes"/> bytes until the lease is disposed.</summary>
