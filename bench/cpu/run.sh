@@ -20,10 +20,10 @@ measure() {
 }
 
 peer=(--against "$python")
-measure step-mnist-mlp 0.1 step mnist-mlp --batch 100 "${peer[@]}"
-measure step-cifar10-vit 0.1 step cifar10-vit --batch 64 "${peer[@]}"
-measure step-shakespeare-gpt 0.1 step shakespeare-gpt "${peer[@]}"
-ROUNDS=2 measure step-cifar10-wrn16-4 3 step cifar10-wrn16-4 "${peer[@]}"
+measure step-mnist-mlp 0.5 step mnist-mlp --batch 100 "${peer[@]}"
+ROUNDS=6 measure step-cifar10-vit 1 step cifar10-vit --batch 64 "${peer[@]}"
+measure step-shakespeare-gpt 0.5 step shakespeare-gpt "${peer[@]}"
+ROUNDS=3 measure step-cifar10-wrn16-4 2 step cifar10-wrn16-4 "${peer[@]}"
 measure factors 0.1 factors "${peer[@]}"
 measure precondition 0.1 precondition --size 1000 --size 1024 --rows 100 "${peer[@]}"
 measure inverse-cholesky 0.1 inverse --kind cholesky --size 256 --size 512 --size 1024 --size 2048 "${peer[@]}"
