@@ -21,9 +21,6 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
     private const int StripColumns = 1024;
     private const int NarrowStripColumns = 64;
 
-    /// <summary>Elements that are fetched ahead of those that are copied, about; a row at the least.</summary>
-    private const int ElementsAhead = 1024;
-
     public void Gather(MatrixView<float> table, VectorView<int> indices, MatrixView<float> y)
     {
         var context = new Context(y, table, indices, 0);
@@ -56,7 +53,7 @@ internal sealed unsafe class CpuRowGather(CpuDevice device) : IRowGatherKernel
     {
         ref Context c = ref *(Context*)pointer;
         (int first, int end) = RowTasks.Rows(task, c.Rows, c.Columns);
-        int rowsAhead = Math.Max(1, ElementsAhead / Math.Max(1, c.Columns));
+        int rowsAhead = RowTasks.RowsAhead(c.Columns);
         bool past = ElementLoop.GoesPast<TVector>(c.Row(0), c.RowStride, c.Rows, c.Columns);
         for (int n = first; n < end; n++)
         {

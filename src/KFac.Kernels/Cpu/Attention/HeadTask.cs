@@ -54,7 +54,7 @@ internal unsafe struct HeadTask(CpuDevice device, AttentionArguments arguments)
         StridedMatrix operand = Operand(all, example, count, first, head, width);
         for (int i = 0; i < Math.Min(rows, count - first); i++)
         {
-            LinesAhead.FetchRow(operand.At(i, 0), width);
+            CacheLine.FetchFar(operand.At(i, 0), width);
         }
     }
 }

@@ -10,7 +10,7 @@ internal static unsafe class CacheLine
     /// <summary>Elements of 32 bits in a line: as many more are needed for a start that can be chosen.</summary>
     public const int Floats = 16;
 
-    private const int Bytes = 64;
+    public const int Bytes = 64;
 
     /// <summary>The first line at or behind an address.</summary>
     public static T* Align<T>(T* memory)
@@ -26,6 +26,19 @@ internal static unsafe class CacheLine
             for (int i = 0; i < count; i += Floats)
             {
                 Sse.Prefetch0(start + i);
+            }
+        }
+    }
+
+    /// <summary>As <see cref="Fetch"/>, to the second-level cache only: what is read too late to stay in the first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void FetchFar(float* start, int count)
+    {
+        if (Sse.IsSupported)
+        {
+            for (int i = 0; i < count; i += Floats)
+            {
+                Sse.Prefetch1(start + i);
             }
         }
     }

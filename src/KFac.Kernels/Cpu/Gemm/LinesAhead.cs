@@ -11,8 +11,6 @@ namespace KFac.Kernels.Cpu;
 /// longer on a Zen 5, and products the same.</remarks>
 internal unsafe struct LinesAhead
 {
-    private const int BytesInLine = 64;
-
     private readonly long _stride;
     private readonly long _bytes;
     private byte* _row;
@@ -39,7 +37,7 @@ internal unsafe struct LinesAhead
             _rows = 1;
         }
 
-        long lines = _rows * ((_bytes / BytesInLine) + 1);
+        long lines = _rows * ((_bytes / CacheLine.Bytes) + 1);
         StepsPerLine = (int)Math.Clamp(steps / Math.Max(lines, 1), 1, int.MaxValue);
         StartRow((byte*)source.Data);
     }
@@ -64,7 +62,7 @@ internal unsafe struct LinesAhead
             Sse.Prefetch0(_line);
         }
 
-        _line += BytesInLine;
+        _line += CacheLine.Bytes;
         if (_line >= _end)
         {
             StartRow(_row + _stride);
@@ -75,41 +73,16 @@ internal unsafe struct LinesAhead
     /// <summary>Fetches the tile of C that is about to be updated into the first-level cache.</summary>
     public static void FetchTile(float* c, long ldc, int rows, int columns)
     {
-        if (!Sse.IsSupported)
-        {
-            return;
-        }
-
         for (int i = 0; i < rows; i++)
         {
-            Sse.Prefetch0(c);
-            for (int j = BytesInLine / sizeof(float); j < columns; j += BytesInLine / sizeof(float))
-            {
-                Sse.Prefetch0(c + j);
-            }
-
-            c += ldc;
-        }
-    }
-
-    /// <summary>Fetches a row into the second-level cache.</summary>
-    public static void FetchRow(float* row, int columns)
-    {
-        if (!Sse.IsSupported)
-        {
-            return;
-        }
-
-        for (int j = 0; j < columns; j += BytesInLine / sizeof(float))
-        {
-            Sse.Prefetch1(row + j);
+            CacheLine.Fetch(c + (i * ldc), columns);
         }
     }
 
     private void StartRow(byte* row)
     {
         _row = row;
-        _line = (byte*)((nuint)row & ~(nuint)(BytesInLine - 1));
+        _line = (byte*)((nuint)row & ~(nuint)(CacheLine.Bytes - 1));
         _end = row + _bytes;
     }
 }

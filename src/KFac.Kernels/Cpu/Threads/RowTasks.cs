@@ -31,7 +31,10 @@ internal static class RowTasks
 
     /// <summary>Elements from a place in a row to the same place in the row that is worth fetching meanwhile: the next one, or of narrow rows
     /// one that is about as far away.</summary>
-    public static long ElementsAhead(int columns, long stride) => Math.Max(1, FetchedAhead / Math.Max(1, columns)) * stride;
+    public static long ElementsAhead(int columns, long stride) => RowsAhead(columns) * stride;
+
+    /// <summary>The same in rows.</summary>
+    public static int RowsAhead(int columns) => Math.Max(1, FetchedAhead / Math.Max(1, columns));
 
     private static int RowsPerTask(int rows, int columns)
     {
