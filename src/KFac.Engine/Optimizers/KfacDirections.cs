@@ -40,7 +40,7 @@ internal sealed class KfacDirections : IDisposable
         _products = arena.Vector<double>(layers.Count);
         _klFactor = arena.Vector<float>(1);
         _layerRuns = KfacBlocks.LayerRuns(Values, parameters.Blocks);
-        _asRows = mayStayRows ? new RowDirections(stream, layers, inverses, rows) : null;
+        _asRows = mayStayRows && inverses.PreconditionsRows ? new RowDirections(stream, layers, inverses, rows) : null;
     }
 
     /// <summary>Directions, laid out as the gradients; those of parameters without Kronecker structure are left to others, those that are given by rows

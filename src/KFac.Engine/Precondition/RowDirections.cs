@@ -17,6 +17,8 @@ internal sealed class RowDirections : IDisposable
     private readonly bool[] _isGiven;
     private readonly SolveBatch _solves;
 
+    /// <param name="inverses">Those that <see cref="KroneckerInverses.PreconditionsRows"/>.</param>
+    /// <param name="rows">Keeps no more of a layer than <see cref="KroneckerInverses.MostRows"/>.</param>
     public RowDirections(DeviceStream stream, IReadOnlyList<KroneckerLayer> layers, KroneckerInverses inverses, GradientRows rows)
     {
         _stream = stream;
@@ -35,12 +37,11 @@ internal sealed class RowDirections : IDisposable
     /// <summary>Forgets the directions of the last step.</summary>
     public void Clear() => Array.Clear(_isGiven);
 
-    /// <summary>Preconditions a layer's rows; false where it has none, or they would have to be multiplied. What they become is undefined before
+    /// <summary>Preconditions a layer's rows; false where it has none. What they become is undefined before
     /// <see cref="Solve"/>.</summary>
     public bool TryPrecondition(int layer)
     {
-        if (!_inverses.PreconditionsRows || !_rows.TryGet(layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients)
-            || inputs.Rows > _inverses.MostRows(layer))
+        if (!_rows.TryGet(layer, out MatrixView<float> inputs, out MatrixView<float> outputGradients))
         {
             return false;
         }
