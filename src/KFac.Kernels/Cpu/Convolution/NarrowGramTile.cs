@@ -17,6 +17,7 @@ internal static unsafe class NarrowGramTile<TSimd, TVector>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void Add(float** rows, float** columns, int positions, float* sums)
     {
+        // Not Columns: a static property of this generic class is a call here, which spills all sums.
         int step = (TSimd.Count == Simd512.Count ? 6 : 3) * TSimd.Count;
         TVector c00 = TSimd.Zero, c01 = TSimd.Zero, c02 = TSimd.Zero, c03 = TSimd.Zero, c04 = TSimd.Zero, c05 = TSimd.Zero;
         TVector c10 = TSimd.Zero, c11 = TSimd.Zero, c12 = TSimd.Zero, c13 = TSimd.Zero, c14 = TSimd.Zero, c15 = TSimd.Zero;

@@ -5,7 +5,7 @@ namespace KFac.Kernels.Cpu;
 
 /// <summary>A register tile for images of few channels in AVX-512: one vector of output channels, eight or sixteen positions.</summary>
 /// <remarks>Pixels are broadcast from where they lie, one for each multiply-add, which the processor loads as fast as it multiplies. A
-/// <see cref="PixelTile{TSimd, TVector}"/> with one vector has at most nine rows and loads a vector for every nine.</remarks>
+/// <see cref="PixelTile{TSimd, TVector}"/> with one vector has at most eight rows and loads a vector for every eight.</remarks>
 internal static unsafe class NarrowTile
 {
     public static int MostPositions => 16;

@@ -17,14 +17,11 @@ internal static unsafe class PixelTile<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Rows of a tile of three vectors at most.</summary>
+    /// <summary>Rows of a tile at most.</summary>
     public static int MostRows => TSimd.Count == Simd512.Count ? 8 : 4;
 
-    /// <summary>Rows of a tile of one vector at most: a line of a 3×3 patch with three channels.</summary>
-    public static int MostRowsOfOneVector => 9;
-
     /// <summary><c>C ← Σ aᵢ(p)·b(p) + β·C</c>; C is not read where β is 0.</summary>
-    /// <param name="rows">1 to <see cref="MostRows"/>, or to <see cref="MostRowsOfOneVector"/>.</param>
+    /// <param name="rows">1 to <see cref="MostRows"/>.</param>
     /// <param name="vectors">1 to 3.</param>
     /// <param name="a">The first row's base; a row is <paramref name="strideA"/> elements from the next.</param>
     /// <param name="b">The columns' base, where columns are adjacent.</param>
@@ -54,11 +51,8 @@ internal static unsafe class PixelTile<TSimd, TVector>
             case 7:
                 Multiply<SevenRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
-            case 8:
-                Multiply<EightRows>(vectors, lines, a, strideA, b, beta, c, ldc);
-                break;
             default:
-                Multiply<NineRows>(vectors, lines, a, strideA, b, beta, c, ldc);
+                Multiply<EightRows>(vectors, lines, a, strideA, b, beta, c, ldc);
                 break;
         }
     }
@@ -95,7 +89,6 @@ internal static unsafe class PixelTile<TSimd, TVector>
         TVector c50 = TSimd.Zero, c51 = TSimd.Zero, c52 = TSimd.Zero;
         TVector c60 = TSimd.Zero, c61 = TSimd.Zero, c62 = TSimd.Zero;
         TVector c70 = TSimd.Zero, c71 = TSimd.Zero, c72 = TSimd.Zero;
-        TVector c80 = TSimd.Zero, c81 = TSimd.Zero, c82 = TSimd.Zero;
         for (int line = 0; line < lines.Count; line++)
         {
             float* pa = a + ((long*)lines.Offsets)[2 * line];
@@ -141,11 +134,6 @@ internal static unsafe class PixelTile<TSimd, TVector>
                     TileRow<TSimd, TVector, TVectors>.MultiplyAdd(pa[7 * strideA], b0, b1, b2, ref c70, ref c71, ref c72);
                 }
 
-                if (TRows.Count > 8)
-                {
-                    TileRow<TSimd, TVector, TVectors>.MultiplyAdd(pa[8 * strideA], b0, b1, b2, ref c80, ref c81, ref c82);
-                }
-
                 pa += lines.StepA;
                 pb += lines.StepB;
             }
@@ -186,11 +174,6 @@ internal static unsafe class PixelTile<TSimd, TVector>
         if (TRows.Count > 7)
         {
             TileRow<TSimd, TVector, TVectors>.Write(target, 7, c70, c71, c72);
-        }
-
-        if (TRows.Count > 8)
-        {
-            TileRow<TSimd, TVector, TVectors>.Write(target, 8, c80, c81, c82);
         }
     }
 }
